@@ -1,0 +1,2 @@
+export * from "./weir-error.js";
+export * from "./wire-error.js";

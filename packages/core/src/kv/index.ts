@@ -1,0 +1,2 @@
+export * from "./contiguous-block-manager.js";
+export * from "./paged-block-manager.js";
