@@ -1,0 +1,31 @@
+/** Engines come and go, workers are lost: threads, files, handles and memory do not add up. */
+import { describe, expect, it } from "vitest";
+import { cpuBackend } from "./cpu-backend.js";
+import { TEST_CACHE } from "./testing-support/cpu-test-engine.js";
+import { crashRound, engineRound, growthOver } from "./testing-support/engine-churn.js";
+import { fixtureFolder } from "./testing-support/test-models.js";
+
+const TINY = { model: fixtureFolder("llama"), maxNumSeqs: 4, maxModelLen: 64 } as const;
+
+describe("tens of engines made and disposed", () => {
+  it("leave no thread, file or handle and no memory that grows, with backends of their own and one of the caller's", async () => {
+    const backend = cpuBackend({ threads: 2, cacheDir: TEST_CACHE });
+    const round = async (): Promise<void> => {
+      await engineRound(TINY);
+      await engineRound({ ...TINY, backend });
+    };
+    const stretches = [await growthOver(5, 8, round), await growthOver(5, 0, round), await growthOver(5, 0, round)];
+    expect(stretches.map(({ kept }) => kept)).toEqual([{}, {}, {}]);
+    // A leak grows in every stretch; an allocator's steps fall into some of them.
+    expect(Math.min(...stretches.map(({ mbPerRound }) => mbPerRound))).toBeLessThan(1);
+  });
+});
+
+describe("workers that are lost", () => {
+  // One life's sessions hold some 25 MB of the demo model's f32 weights.
+  it.each(["throw", "exit"] as const)("by %s release the native sessions they held", async (how) => {
+    const { mbPerRound, kept } = await growthOver(1, 1, () => crashRound(how, 3));
+    expect(kept).toEqual({});
+    expect(mbPerRound / 3).toBeLessThan(6);
+  });
+});
