@@ -1,0 +1,2 @@
+/** The command line as a function, for embedding and tests. */
+export { main } from "./main.js";
