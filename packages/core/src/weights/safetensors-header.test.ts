@@ -59,7 +59,7 @@ describe("parseSafetensorsHeader", () => {
   ])("refuses %s", (_, header, message) => {
     const start = performance.now();
     expect(() => parse(header)).toThrow(message);
-    expect(performance.now() - start).toBeLessThan(50);
+    expect(performance.now() - start).toBeLessThan(1000);
   });
 
   it.each([
