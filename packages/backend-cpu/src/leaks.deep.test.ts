@@ -16,19 +16,16 @@ describe("many engines made and disposed", () => {
 });
 
 describe("workers that are lost again and again", () => {
-  // Measured: 0.1 and 0.4 MiB a life. Without releasing the lost worker's sessions it is 21 to 23.
-  it.each(["throw", "exit"] as const)("by %s give back what their life cost", async (how) => {
+  // Measured: 0.1 to 0.6 MiB a life. Without releasing the lost worker's sessions it is 21 to 23.
+  it.each([
+    ["a throw", "throw"],
+    ["process.exit", "exit"],
+    // No handler of that thread runs: the caller's thread releases what the ledger names.
+    ["an exhausted heap", "memory"],
+  ] as const)("by %s give back what their life cost", async (name, how) => {
     const { mbPerRound, kept } = await growthOver(4, 2, () => crashRound(how, 5));
-    console.log(`lost by ${how}: ${(mbPerRound / 5).toFixed(2)} MiB a life`);
+    console.log(`lost by ${name}: ${(mbPerRound / 5).toFixed(2)} MiB a life`);
     expect(kept).toEqual({});
     expect(mbPerRound / 5).toBeLessThan(3);
-  });
-
-  // NOTE: a thread that is ended from outside runs no exit handler: its sessions and their threads stay.
-  it("by an exhausted heap leave one set of native sessions a life, and no file or handle", async () => {
-    const { mbPerRound, kept } = await growthOver(1, 1, () => crashRound("memory", 3));
-    console.log(`lost by memory: ${(mbPerRound / 3).toFixed(2)} MiB a life, kept ${JSON.stringify(kept)}`);
-    expect([kept.files ?? 0, kept.handles ?? 0]).toEqual([0, 0]);
-    expect(mbPerRound / 3).toBeLessThan(40);
   });
 });

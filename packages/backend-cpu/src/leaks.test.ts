@@ -23,7 +23,7 @@ describe("tens of engines made and disposed", () => {
 
 describe("workers that are lost", () => {
   // One life's sessions hold some 25 MB of the demo model's f32 weights.
-  it.each(["throw", "exit"] as const)("by %s release the native sessions they held", async (how) => {
+  it.each(["throw", "exit", "memory"] as const)("by %s release the native sessions they held", async (how) => {
     const { mbPerRound, kept } = await growthOver(1, 1, () => crashRound(how, 3));
     expect(kept).toEqual({});
     expect(mbPerRound / 3).toBeLessThan(6);

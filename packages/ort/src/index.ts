@@ -7,6 +7,7 @@ export type { NativeArg, NativeFunction, OrtFunctionName, Pointer, PointerArg } 
 export { OrtEnv, type OrtEnvOptions } from "./capi/ort-env.js";
 export { CpuMemoryInfo } from "./capi/memory-info.js";
 export { OrtValue, type TensorArray } from "./capi/ort-value.js";
+export { releaseSession } from "./capi/release-session.js";
 export { Session } from "./capi/session.js";
 export type { SessionOptions } from "./capi/session-options.js";
 export { IoBinding } from "./capi/io-binding.js";

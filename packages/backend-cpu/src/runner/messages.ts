@@ -43,6 +43,8 @@ export interface LoadRequest {
   readonly kernel: CpuAttentionKernel;
   readonly threads: number;
   readonly cacheDir: string | undefined;
+  /** The memory of the caller's `SessionLedger`. */
+  readonly sessions: BigUint64Array;
   /** Written by the worker, read by the caller. */
   readonly output: MutableModelOutput;
 }

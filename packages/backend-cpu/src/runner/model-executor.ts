@@ -19,6 +19,7 @@ import { attentionConfig } from "./attention-config.js";
 import { importPlugIn, openQuantizer, openWeights } from "./host-access.js";
 import type { HostCall, LoadedReply, LoadRequest, StepReply } from "./messages.js";
 import { SegmentChain } from "./segment-chain.js";
+import { SessionLedger } from "./session-ledger.js";
 
 /** What a load may use of its surroundings. */
 export interface LoadContext {
@@ -54,7 +55,7 @@ export class ModelExecutor {
         ...(request.cacheDir === undefined ? {} : { cacheFolders: [request.cacheDir] }),
       });
       const attention = await createAttention(request);
-      const segments = new SegmentChain(request.threads);
+      const segments = new SegmentChain(request.threads, new SessionLedger(request.sessions));
       try {
         segments.load(prepared, context);
         return new ModelExecutor(request, prepared, attention, segments);

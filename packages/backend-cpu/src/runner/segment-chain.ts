@@ -4,6 +4,7 @@
  */
 import { AbortedError, type LoadProgress } from "@weir/core";
 import { SegmentRuntime, SegmentSession, type PreparedModel } from "@weir/ort";
+import type { SessionLedger } from "./session-ledger.js";
 
 /**
  * Microseconds that ONNX Runtime's threads look for work before they sleep: long enough to bridge the operators of
@@ -14,9 +15,11 @@ const SPIN_MICROSECONDS = 100;
 export class SegmentChain {
   readonly #runtime: SegmentRuntime;
   readonly #sessions: SegmentSession[] = [];
+  readonly #ledger: SessionLedger;
 
   /** @throws BackendUnavailableError where ONNX Runtime cannot be loaded */
-  constructor(threads: number) {
+  constructor(threads: number, ledger: SessionLedger) {
+    this.#ledger = ledger;
     this.#runtime = new SegmentRuntime({ threads, pool: "session", spinning: SPIN_MICROSECONDS });
   }
 
@@ -28,7 +31,9 @@ export class SegmentChain {
   load({ segments, weightBytes }: PreparedModel, context: { onProgress(progress: LoadProgress): void; signal: AbortSignal }): void {
     for (const segment of segments) {
       if (context.signal.aborted) throw new AbortedError("loading the model was aborted");
-      this.#sessions.push(new SegmentSession(this.#runtime, segment));
+      const session = new SegmentSession(this.#runtime, segment);
+      this.#ledger.opened(this.#sessions.length, session.address);
+      this.#sessions.push(session);
       const bytesDone = Math.round((weightBytes * this.#sessions.length) / segments.length);
       context.onProgress({ stage: "compile", bytesDone, bytesTotal: weightBytes });
     }
@@ -36,7 +41,10 @@ export class SegmentChain {
 
   /** Idempotent. */
   dispose(): void {
-    for (const session of this.#sessions.splice(0)) session.dispose();
+    for (const [index, session] of this.#sessions.splice(0).entries()) {
+      this.#ledger.closing(index);
+      session.dispose();
+    }
     this.#runtime.dispose();
   }
 }

@@ -24,6 +24,7 @@ import {
 import { quantizerAccess, serveHostCall, weightsAccess } from "./host-services.js";
 import type { LoadRequest, LoadedReply, StepReply } from "./messages.js";
 import { RunnerPort } from "./runner-port.js";
+import { SessionLedger } from "./session-ledger.js";
 
 /** What a CPU runner is made of; resolved by `cpuBackend`. */
 export interface WorkerRunnerConfig {
@@ -45,6 +46,7 @@ export class WorkerRunner implements ModelRunner {
   readonly limits: ModelLimits;
   readonly #config: WorkerRunnerConfig;
   readonly #output: MutableModelOutput;
+  readonly #sessions: SessionLedger;
   #port: RunnerPort;
   #loaded: LoadedReply | undefined;
   #kvCommittedBytes = 0;
@@ -61,6 +63,8 @@ export class WorkerRunner implements ModelRunner {
     // Untouched pages of the logits cost nothing; a step writes as many rows as it samples, padded to even.
     const logits = new Float32Array(new SharedArrayBuffer((rows + 1) * this.spec.vocabSize * 4));
     this.#output = createModelOutput(rows, logits as Float32Array<never>, true);
+    // One before each layer, one at the end.
+    this.#sessions = SessionLedger.create(this.spec.layers.length + 1);
     this.#port = this.#createPort();
   }
 
@@ -141,9 +145,10 @@ export class WorkerRunner implements ModelRunner {
   }
 
   async #endWorker(): Promise<void> {
-    // A worker that is alive releases its native handles itself; a hung or dead one is ended as it is.
+    // A worker that is alive releases its native handles itself; for a hung or dead one this thread does it.
     if (this.#port.alive) await this.#port.call({ method: "dispose" }).catch(() => undefined);
     await this.#port.terminate();
+    this.#sessions.releaseOrphans();
   }
 
   async #load(): Promise<void> {
@@ -159,6 +164,7 @@ export class WorkerRunner implements ModelRunner {
       kernel,
       threads,
       cacheDir,
+      sessions: this.#sessions.addresses,
       output: this.#output,
     };
     this.#loaded = await this.#port.call<LoadedReply>({ method: "load", request });

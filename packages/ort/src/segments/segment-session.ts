@@ -4,6 +4,7 @@
  * With unchanged row counts a run allocates nothing; ONNX Runtime adds about a microsecond to its kernels' time.
  */
 import { InternalError } from "@weir/core";
+import type { Pointer } from "../capi/functions.js";
 import type { TensorArray } from "../capi/ort-value.js";
 import { RunCall } from "../capi/run-call.js";
 import { Session } from "../capi/session.js";
@@ -72,6 +73,11 @@ export class SegmentSession {
     return this.#call.runAsync();
   }
 
+  /** Of the native session, for `releaseSession` should this thread be lost. */
+  get address(): Pointer {
+    return this.#session.pointer;
+  }
+
   /** Ends the profile. @returns the path of a Chrome trace */
   endProfiling(): string {
     return this.#session.endProfiling();
@@ -99,4 +105,4 @@ export class SegmentSession {
   }
 }
 
-const ARRAYS = { f32: Float32Array, i32: Int32Array, i64: BigInt64Array, i8: Int8Array, u8: Uint8Array } as const;
+const ARRAYS = { f32: Float32Array, f16: Uint16Array, i32: Int32Array, i64: BigInt64Array, i8: Int8Array, u8: Uint8Array } as const;
