@@ -5,6 +5,8 @@
 import type { KvDtype } from "./backend.js";
 import type { ModelInput, ModelLimits } from "./model-input.js";
 
+export type * from "./graph-attention.js";
+
 /** What a user injects. `backend` names who can run it. */
 export type AttentionKernel = CpuAttentionKernel | GraphAttentionKernel | WgslAttentionKernel;
 
@@ -18,18 +20,24 @@ export interface CpuAttentionKernel {
   readonly options?: unknown;
 }
 
-/** Emits nodes of the graph (CUDA); its contract arrives with that backend. */
+/** Emits nodes of the graph (CUDA): `(await import(module)).createGraphAttention(config, options)`, on the caller's thread. */
 export interface GraphAttentionKernel {
   readonly name: string;
   readonly backend: "cuda";
+  /** URL of an ES module that exports `createGraphAttention: CreateGraphAttention`. */
   readonly module: string;
+  /** Handed to it. */
+  readonly options?: unknown;
 }
 
-/** Emits dispatches (WebGPU); its contract arrives with that backend. */
+/** Emits dispatches (WebGPU): `(await import(module)).createWgslAttention(config, options)`. */
 export interface WgslAttentionKernel {
   readonly name: string;
   readonly backend: "webgpu";
+  /** URL of an ES module that exports `createWgslAttention: CreateWgslAttention`. */
   readonly module: string;
+  /** Handed to it; structured-cloneable. */
+  readonly options?: unknown;
 }
 
 /** One layer's attention, resolved: no tensor names. */

@@ -1,4 +1,5 @@
 /** Events: what a request's stream and the engine's hot stream carry. Unions, noun-verb. */
+import type { EngineHealth } from "./engine.js";
 import type { StepTimings } from "./model-output.js";
 import type { FinishReason } from "./sequence.js";
 
@@ -88,4 +89,6 @@ export type EngineEvent =
   /** A subscriber threw, or a request's error had no handler. */
   | { readonly type: "consumer-error"; readonly requestId: string; readonly error: unknown }
   | { readonly type: "engine-restarted"; readonly numReplayed: number }
+  /** Of an engine in a process of its own: lost, back, given up; and why. */
+  | { readonly type: "engine-health"; readonly health: EngineHealth; readonly reason: string }
   | { readonly type: "step-end"; readonly stats: StepStats };

@@ -3,8 +3,8 @@
  * Injected; `packages/quant` has the implementations. Pure: no files, no backend.
  */
 
-/** What the CPU backend can run today; further schemes arrive with `packages/quant`. */
-export type WeightScheme = "f32" | "int8" | "int4-g32" | "int4-g64" | "int4-g128";
+/** What backends can run today; further schemes arrive with `packages/quant`. `f16` is a rounding and has no quantizer. */
+export type WeightScheme = "f32" | "f16" | "int8" | "int4-g32" | "int4-g64" | "int4-g128";
 
 /** A dense weight on its way into a quantizer. */
 export interface DenseLinear {

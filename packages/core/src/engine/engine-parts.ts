@@ -3,32 +3,17 @@ import type {
   Backend,
   BlockManager,
   ChatTemplate,
-  KvDtype,
-  ModelLimits,
+  EngineInfo,
   ModelRunner,
   Platform,
   Sampler,
   Scheduler,
   Tokenizer,
-  WeightScheme,
 } from "../contracts/index.js";
 import type { EventHub } from "../stream/event-hub.js";
 import type { DisposalList } from "./disposal-list.js";
-import type { MemoryPlan } from "./memory-plan.js";
 
-/** What an engine runs, and how: fixed when it is made. */
-export interface EngineInfo {
-  /** The model's name. */
-  readonly model: string;
-  readonly architecture: string;
-  readonly vocabSize: number;
-  /** The backend's name. */
-  readonly backend: string;
-  readonly weightScheme: WeightScheme;
-  readonly kvDtype: KvDtype;
-  readonly limits: ModelLimits;
-  readonly memory: MemoryPlan;
-}
+export type { EngineInfo };
 
 export interface EngineParts {
   readonly info: EngineInfo;

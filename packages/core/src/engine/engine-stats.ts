@@ -1,38 +1,14 @@
 /** EngineStats: counters since the engine was made, kept by the step's parts and read by `engine.stats()`. */
-import type { BlockManagerStats, RunnerMemory, SchedulerStats, StepTimings } from "../contracts/index.js";
+import type {
+  BlockManagerStats,
+  EngineHealth,
+  EngineStatsSnapshot,
+  RunnerMemory,
+  SchedulerStats,
+  StepTimings,
+} from "../contracts/index.js";
 
-/** Snapshot; milliseconds, counts. */
-export interface EngineStatsSnapshot {
-  readonly requests: {
-    /** Never started: bad options or prompts, aborted before. */
-    readonly refused: number;
-    readonly started: number;
-    readonly finished: number;
-    /** By signal, `abort()`, or a consumer that left. */
-    readonly aborted: number;
-    readonly failed: number;
-    readonly live: number;
-  };
-  readonly steps: number;
-  /** Tokens whose keys and values were computed; recomputed ones count again. */
-  readonly computedTokens: number;
-  readonly sampledTokens: number;
-  /** Rows whose logits held NaN or left nothing to choose. */
-  readonly nonfiniteRows: number;
-  /** Times the runner was lost and came back. */
-  readonly restarts: number;
-  readonly milliseconds: {
-    readonly schedule: number;
-    readonly execute: number;
-    readonly process: number;
-    /** Of these, users' logits processors and samplers. */
-    readonly userCode: number;
-    readonly runner: Readonly<StepTimings>;
-  };
-  readonly scheduler: SchedulerStats;
-  readonly blocks: BlockManagerStats;
-  readonly memory: RunnerMemory;
-}
+export type { EngineStatsSnapshot };
 
 export class EngineStats {
   requestsRefused = 0;
@@ -45,6 +21,7 @@ export class EngineStats {
   sampledTokens = 0;
   nonfiniteRows = 0;
   restarts = 0;
+  health: EngineHealth = "ok";
   scheduleMs = 0;
   executeMs = 0;
   processMs = 0;
@@ -60,6 +37,7 @@ export class EngineStats {
 
   snapshot(live: number, scheduler: SchedulerStats, blocks: BlockManagerStats, memory: RunnerMemory): EngineStatsSnapshot {
     return {
+      health: this.health,
       requests: {
         refused: this.requestsRefused,
         started: this.requestsStarted,

@@ -146,7 +146,7 @@ export class LiveRequests {
     const { sequence, parent } = request;
     try {
       // Without room, or a parent that still holds blocks, the child computes its prompt like any other.
-      if (parent && !parent.ended && parent.sequence.numBlocks > 0) {
+      if (parent && !parent.ended && this.#canShare(parent, request)) {
         const shared = this.#parts.blockManager.fork(parent.sequence, sequence, this.copies);
         // One token must be left to run: its logits are what the child samples from.
         if (shared) sequence.numComputedTokens = Math.min(parent.sequence.numComputedTokens, sequence.numTokens - 1);
@@ -155,6 +155,12 @@ export class LiveRequests {
     } catch (error) {
       this.fail(request, asError(error));
     }
+  }
+
+  /** A parent that went on since it was forked may have filled blocks that are none of the child's. */
+  #canShare({ sequence: { numBlocks, numComputedTokens } }: EngineRequest, child: EngineRequest): boolean {
+    const { blockSize } = this.#parts.blockManager;
+    return numBlocks > 0 && Math.ceil(numComputedTokens / blockSize) <= Math.ceil(child.sequence.numTokens / blockSize);
   }
 
   #expire(request: EngineRequest): void {

@@ -3,20 +3,21 @@
  * It never throws because of one request: a request's error goes to its own stream.
  * Made by `createEngine`; tests may build it from EngineParts.
  */
-import type { ChatMessage, GenerateOptions } from "../contracts/index.js";
+import type { ChatMessage, DisposeOptions, Engine, GenerateOptions } from "../contracts/index.js";
 import { DisposedError, InvalidRequestError, NotSupportedError } from "../errors/index.js";
 import { TokenStream, type EngineEvents } from "../stream/index.js";
-import type { StartRequest } from "../stream/request-sink.js";
+import type { RequestHandle, RequestSink, StartRequest } from "../stream/request-sink.js";
 import { EngineLoop } from "./engine-loop.js";
 import type { EngineInfo, EngineParts } from "./engine-parts.js";
 import { EngineStats, type EngineStatsSnapshot } from "./engine-stats.js";
+import { readForwarded, type ForwardedRequest } from "./forwarded-request.js";
 import { LiveRequests } from "./live-requests.js";
 import { readMessages, readPrompt, splitChatOptions, type ChatOptions, type Prompt } from "./prompt.js";
 import { RequestIntake, type PromptRead, type RequestOrder } from "./request-intake.js";
 import { StepFailures } from "./step-failures.js";
 import { wireStep, type StepStages } from "./step-stages.js";
 
-export class LLMEngine {
+export class LLMEngine implements Engine {
   /** Model, backend, what was chosen, limits and memory plan. */
   readonly info: EngineInfo;
   /** Hot: what happens to requests and in steps. Completes when the engine is disposed. */
@@ -28,6 +29,9 @@ export class LLMEngine {
   readonly #stages: StepStages;
   readonly #failures: StepFailures;
   readonly #loop: EngineLoop;
+  /** On the platform's clock; NaN between steps. */
+  #stepBeganAt = NaN;
+  #draining = false;
   #disposed = false;
   #disposal: Promise<void> | undefined;
 
@@ -37,7 +41,7 @@ export class LLMEngine {
     const stats = this.#stats;
     const wake = (): void => this.#loop.wake();
     const live = new LiveRequests({ ...parts, stats, now, wake });
-    const checkOpen = (): void => this.#checkOpen();
+    const checkOpen = (wasThere?: boolean): void => this.#checkOpen(wasThere);
     this.info = parts.info;
     this.events$ = hub.events$;
     this.#parts = parts;
@@ -107,6 +111,19 @@ export class LLMEngine {
     return this.#stats.snapshot(this.#live.size, scheduler.stats(), blockManager.stats(), runner.memory());
   }
 
+  /** Milliseconds that the step in flight has taken so far; 0 between steps. For watchdogs. */
+  stepMs(): number {
+    return Number.isNaN(this.#stepBeganAt) ? 0 : this.#parts.platform.now() - this.#stepBeganAt;
+  }
+
+  /**
+   * One request of another process, with where its events go; see `serveEngine`.
+   * @internal
+   */
+  submit(request: ForwardedRequest, sink: RequestSink): RequestHandle {
+    return this.#intake.start({ options: request.options, read: () => readForwarded(request, this.#parts, this.#live) }, sink);
+  }
+
   /** Resolves when no request is left, those included that arrive meanwhile. */
   async drain(): Promise<void> {
     await this.#intake.idle();
@@ -114,12 +131,15 @@ export class LLMEngine {
   }
 
   /**
-   * Fails running requests with DisposedError, waits for the step in flight, disposes what the engine made, last
-   * made first. Idempotent: every call waits for the same end.
+   * Fails running requests with DisposedError, after `drainMs` in which they may end, waits for the step in flight,
+   * disposes what the engine made, last made first. Idempotent: every call waits for the same end; one without
+   * `drainMs` brings it on.
    */
-  dispose(): Promise<void> {
+  async dispose({ drainMs = 0 }: DisposeOptions = {}): Promise<void> {
+    this.#draining = true;
+    if (drainMs > 0 && !this.#disposal) await within(this.drain(), drainMs);
     this.#disposal ??= this.#dispose();
-    return this.#disposal;
+    await this.#disposal;
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -145,6 +165,7 @@ export class LLMEngine {
 
   /** Never rejects: a step that fails is StepFailures' business. */
   async #guardedStep(): Promise<boolean> {
+    this.#stepBeganAt = this.#parts.platform.now();
     this.#live.openStep();
     this.#stages.report.begin();
     try {
@@ -155,6 +176,7 @@ export class LLMEngine {
       return true;
     } finally {
       this.#live.closeStep();
+      this.#stepBeganAt = NaN;
     }
   }
 
@@ -163,8 +185,9 @@ export class LLMEngine {
     return new TokenStream(start, this.#parts.hub.reportConsumerError, order.options?.bufferLimit);
   }
 
-  #checkOpen(): void {
-    if (this.#disposed) throw new DisposedError("the engine was disposed; create another");
+  /** @param wasThere its request came before draining began */
+  #checkOpen(wasThere = false): void {
+    if (this.#disposed || (this.#draining && !wasThere)) throw new DisposedError("the engine was disposed; create another");
   }
 
   async #dispose(): Promise<void> {
@@ -177,6 +200,13 @@ export class LLMEngine {
     this.#parts.hub.complete();
     await this.#parts.owned.disposeAll();
   }
+}
+
+/** Settles with the promise, or after `ms`. */
+async function within(promise: Promise<void>, ms: number): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  await Promise.race([promise, new Promise<void>((resolve) => (timer = setTimeout(resolve, ms)))]);
+  clearTimeout(timer);
 }
 
 function asRead(ids: Int32Array | Promise<Int32Array>): PromptRead | Promise<PromptRead> {

@@ -33,7 +33,7 @@ export interface MemoryPlan {
   /** Tied weights counted once. */
   readonly numParameters: number;
   readonly weightScheme: WeightScheme;
-  /** Estimate: dense layers in the scheme, embeddings and norms in f32. */
+  /** Estimate: dense layers in the scheme, embeddings and norms in f32 (f16 with it). */
   readonly weightBytes: number;
   readonly kvDtype: KvDtype;
   readonly kvBytesPerToken: number;
@@ -127,10 +127,10 @@ function chooseNumBlocks(options: MemoryPlanOptions, sizes: PlanSizes): number {
 
 function countWeightBytes(spec: ModelSpec, scheme: WeightScheme): number {
   let bytes = 0;
-  for (const { kind, shape } of specTensors(spec).values()) if (kind !== "linear") bytes += product(shape) * 4;
+  for (const { kind, shape } of specTensors(spec).values()) if (kind !== "linear") bytes += product(shape) * (scheme === "f16" ? 2 : 4);
   for (const linear of spec.layers.flatMap(layerLinears)) bytes += linearBytes(linear, scheme);
-  // In f32 a tied head is the embedding; in other schemes it is a copy of its own.
-  return bytes + (spec.head.tied && scheme === "f32" ? 0 : linearBytes(spec.head.linear, scheme));
+  // As floats a tied head is the embedding; in other schemes it is a copy of its own.
+  return bytes + (spec.head.tied && (scheme === "f32" || scheme === "f16") ? 0 : linearBytes(spec.head.linear, scheme));
 }
 
 function layerLinears({ attention, mlp }: LayerSpec): LinearSpec[] {
@@ -140,6 +140,7 @@ function layerLinears({ attention, mlp }: LayerSpec): LinearSpec[] {
 
 function linearBytes({ inFeatures, outFeatures }: LinearSpec, scheme: WeightScheme): number {
   if (scheme === "f32") return inFeatures * outFeatures * 4;
+  if (scheme === "f16") return inFeatures * outFeatures * 2;
   if (scheme === "int8") return inFeatures * outFeatures + outFeatures * 4;
   const groupSize = Number(scheme.slice("int4-g".length));
   return outFeatures * Math.ceil(inFeatures / groupSize) * (groupSize / 2 + 4);

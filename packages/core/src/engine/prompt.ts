@@ -1,21 +1,19 @@
 /** A prompt as a caller gives it, to token ids. Called when a stream is consumed; throws into that stream alone. */
-import type { ChatMessage, ChatTemplate, GenerateOptions, ModelLimits, RenderOptions, Tokenizer } from "../contracts/index.js";
+import type {
+  ChatMessage,
+  ChatOptions,
+  ChatTemplate,
+  GenerateOptions,
+  ModelLimits,
+  Prompt,
+  RenderOptions,
+  Tokenizer,
+} from "../contracts/index.js";
 import { InvalidRequestError, NotSupportedError } from "../errors/index.js";
 import { encodeBounded, renderBounded } from "../text/bounded.js";
 import { validateMessages, validatePromptTokenIds } from "./validate-prompt.js";
 
-/** Text, token ids, or the messages of a conversation. */
-export type Prompt = string | ArrayLike<number> | readonly ChatMessage[];
-
-/** What `chat()` takes beside a request's options. */
-export interface ChatOptions extends GenerateOptions {
-  /** Offered to the model, in the template's form. */
-  readonly tools?: readonly unknown[];
-  /** Open the assistant's turn. Default true. */
-  readonly addGenerationPrompt?: boolean;
-  /** Further variables of the chat template. */
-  readonly templateVariables?: Readonly<Record<string, unknown>>;
-}
+export type { ChatOptions, Prompt };
 
 /** What of the engine's parts a prompt needs. */
 export interface PromptContext {

@@ -23,15 +23,16 @@ export interface RequestIntakeParts {
   readonly hub: EventHub;
   readonly stats: EngineStats;
   readonly now: () => number;
-  /** @throws what every request fails with from now on */
-  readonly checkOpen: () => void;
+  /** @throws what every request fails with from now on; of one that `wasThere` while its prompt was read, later */
+  readonly checkOpen: (wasThere?: boolean) => void;
   readonly wake: () => void;
 }
 
-/** A prompt as token ids, and the request that it was forked from. */
+/** A prompt as token ids, the request that it was forked from, and output of an earlier life of the engine. */
 export interface PromptRead {
   readonly promptTokenIds: Int32Array;
   readonly parent?: EngineRequest;
+  readonly outputTokenIds?: ArrayLike<number>;
 }
 
 /** One consumption of a stream. */
@@ -123,10 +124,16 @@ export class RequestIntake {
     return pending;
   }
 
-  #accept({ promptTokenIds, parent }: PromptRead, { requestId, params, arrivalTime, sink, signals }: CheckedOrder): RequestHandle {
+  #accept(read: PromptRead, { requestId, params, arrivalTime, sink, signals }: CheckedOrder): RequestHandle {
     const { spec, tokenizer, live, limits } = this.#parts;
-    this.#parts.checkOpen();
+    const { promptTokenIds, parent, outputTokenIds = [] } = read;
+    this.#parts.checkOpen(true);
     const maxTokens = sequenceLength(promptTokenIds.length, params.maxTokens, limits.maxModelLen);
+    if (promptTokenIds.length + outputTokenIds.length >= maxTokens) {
+      throw new InvalidRequestError(
+        `request ${requestId} is resumed with ${outputTokenIds.length} output tokens and has room for no other`,
+      );
+    }
     const sequence = new EngineSequence({
       seqId: this.#numSequences++,
       requestId,
@@ -137,6 +144,7 @@ export class RequestIntake {
     });
     if (!this.#parts.blockManager.canEverFit(sequence)) throw this.#outOfBlocks(maxTokens);
     const request = new EngineRequest({ sequence, params, sink, spec, tokenizer, ...(parent ? { parent } : {}) });
+    request.resume(outputTokenIds);
     for (const each of signals) request.follow(each, () => live.abort(request, each?.reason));
     live.add(request);
     return this.#handleOf(request);

@@ -70,6 +70,19 @@ export class EngineRequest implements Deadlined {
     return this.params.logitsProcessors.length > 0;
   }
 
+  /**
+   * Takes over output that an earlier life of the engine made and delivered: ids, text state, prefill. What text is
+   * held back is what was held back there; nothing is emitted.
+   */
+  resume(outputTokenIds: ArrayLike<number>): void {
+    if (outputTokenIds.length === 0) return;
+    for (let i = 0; i < outputTokenIds.length; i++) {
+      this.sequence.append(outputTokenIds[i]!);
+      this.text.push(outputTokenIds[i]!, this.numOutputTokens > this.params.minTokens);
+    }
+    this.reportedPrefill = this.sequence.numPromptTokens;
+  }
+
   /** Calls `onAbort` when the signal fires, until the request ends. */
   follow(signal: AbortSignal | undefined, onAbort: () => void): void {
     if (!signal) return;

@@ -82,6 +82,13 @@ export class EngineSequence implements Sequence {
     return this.#tokenIds.subarray(this.numPromptTokens, this.#numTokens);
   }
 
+  /** Whether its first ids are these. */
+  startsWith(ids: ArrayLike<number>): boolean {
+    if (ids.length > this.#numTokens) return false;
+    for (let i = 0; i < ids.length; i++) if (this.#tokenIds[i] !== ids[i]) return false;
+    return true;
+  }
+
   /** @throws InternalError beyond maxTokens */
   append(tokenId: number): void {
     if (this.#numTokens >= this.maxTokens) {

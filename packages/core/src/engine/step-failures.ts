@@ -43,7 +43,9 @@ export class StepFailures {
     for (const request of this.#live.running()) {
       if (++request.restartsSinceToken > MAX_RESTARTS_WITHOUT_TOKEN) this.#live.fail(request, error);
     }
+    this.#stats.health = "restarting";
     await runner.recover();
+    this.#stats.health = "ok";
     scheduler.reset();
     // Copies of blocks whose content is gone.
     this.#live.copies.length = 0;

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
+import { type Backend, type ModelInput, type ModelOutput, ROW_LOGITS } from "../contracts/index.js";
 import { nullBackend } from "./null-backend.js";
 import { openModelFolder } from "../node/model-folder.js";
 import { openRandomModel } from "../weights/random-model.js";
@@ -30,6 +31,12 @@ await describeBackend({
   ],
 });
 
+await describeBackend({
+  name: "reference that leaves sampling to its caller",
+  createBackend: unsampledBackend,
+  fixtures: [fixture("llama", "../../../../fixtures/models/llama")],
+});
+
 describe("referenceBackend", () => {
   it("refuses options it cannot serve before reading weights", async () => {
     const { spec, weights } = await openRandomModel("random:llama-1.1b");
@@ -48,4 +55,25 @@ function fixture(name: string, path: string): BackendFixture {
   const url = new URL(`${path}/`, import.meta.url);
   const { cases } = JSON.parse(readFileSync(new URL("expected.json", url), "utf8")) as { cases: ExpectedCase[] };
   return { name, open: () => openModelFolder(fileURLToPath(url)), cases };
+}
+
+/** `capabilities.sampling` is false: a row may ask for logits and for nothing else. */
+function unsampledBackend(): Backend {
+  const backend = referenceBackend();
+  const loadModel: Backend["loadModel"] = async (...args) => {
+    const runner = await backend.loadModel(...args);
+    const execute = runner.execute.bind(runner);
+    const unsampled = async (input: ModelInput): Promise<ModelOutput> => {
+      if (input.rowWants.subarray(0, input.numRows).some((wants) => wants !== ROW_LOGITS)) throw new Error("it was asked to sample");
+      return execute(input);
+    };
+    return Object.assign(runner, { execute: unsampled });
+  };
+  return {
+    name: backend.name,
+    apiVersion: backend.apiVersion,
+    capabilities: { ...backend.capabilities, sampling: false },
+    loadModel,
+    dispose: () => backend.dispose(),
+  };
 }

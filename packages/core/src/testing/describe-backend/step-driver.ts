@@ -3,8 +3,9 @@
  * In: which sequences run how many tokens. Out: the runner's rows. Only the conformance suite uses it; tests see
  * every detail of a step that the real engine would hide.
  */
-import { type ModelInput, type ModelOutput, type ModelRunner, ROW_SAMPLE } from "../../contracts/index.js";
+import { type ModelInput, type ModelOutput, type ModelRunner, ROW_LOGITS, ROW_SAMPLE } from "../../contracts/index.js";
 import { createModelInput } from "../../engine/step-buffers.js";
+import { DefaultSampler, sampleRows } from "../../sampling/index.js";
 
 /** What a row is sampled with; absent = greedy. */
 export interface RowParams {
@@ -33,12 +34,18 @@ export class StepDriver {
   readonly runner: ModelRunner;
   readonly #input: ModelInput;
   readonly #free: number[];
+  /** Of a backend that does not sample: as the engine would, from rows of logits. */
+  readonly #sampler: DefaultSampler | undefined;
 
-  /** @param seed of the order in which blocks are handed out */
-  constructor(runner: ModelRunner, options: { readonly seed: number; readonly sharedInput?: boolean }) {
+  /**
+   * @param options.seed of the order in which blocks are handed out
+   * @param options.sampling, sharedInput the backend's capabilities
+   */
+  constructor(runner: ModelRunner, options: { readonly seed: number; readonly sampling?: boolean; readonly sharedInput?: boolean }) {
     this.runner = runner;
     this.#input = createModelInput(runner.limits, options.sharedInput);
     this.#free = shuffled(runner.limits.numBlocks, options.seed);
+    this.#sampler = options.sampling === false ? new DefaultSampler() : undefined;
   }
 
   get numFreeBlocks(): number {
@@ -55,7 +62,7 @@ export class StepDriver {
     input.numTokens = 0;
     input.numSeqs = input.numRows = parts.length;
     parts.forEach((part, row) => this.#place(part, row));
-    const output = await this.runner.execute(input);
+    const output = await this.#execute(input);
     for (const { sequence, numTokens = sequence.ids.length - sequence.numComputed } of parts) sequence.numComputed += numTokens;
     return output;
   }
@@ -93,6 +100,15 @@ export class StepDriver {
     this.#free.unshift(...sequence.blocks);
     sequence.blocks = fresh;
     return pairs;
+  }
+
+  async #execute(input: ModelInput): Promise<ModelOutput> {
+    if (!this.#sampler) return this.runner.execute(input);
+    input.rowWants.fill(ROW_LOGITS, 0, input.numRows);
+    const output = await this.runner.execute(input);
+    input.rowWants.fill(ROW_SAMPLE, 0, input.numRows);
+    sampleRows(output.logits, this.runner.spec.vocabSize, input, output, this.#sampler);
+    return output;
   }
 
   #place({ sequence, numTokens = sequence.ids.length - sequence.numComputed }: StepPart, row: number): void {

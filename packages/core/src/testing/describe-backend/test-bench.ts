@@ -77,7 +77,8 @@ export class TestBench {
   }
 
   driver(seed = 1): StepDriver {
-    return new StepDriver(this.runner, { seed, sharedInput: this.#backend!.capabilities.sharedInput ?? false });
+    const { sampling = true, sharedInput = false } = this.#backend!.capabilities;
+    return new StepDriver(this.runner, { seed, sampling, sharedInput });
   }
 
   /** Each case's first NUM_NEW_TOKENS greedy tokens when it runs alone. */
