@@ -5,6 +5,7 @@
 import { AbortedError } from "@weir/core";
 import type { LoadProgress, ModelSpec, WeightSource } from "@weir/core";
 import { lowerToSegments } from "./lowering/lower-model.js";
+import type { LoweringWeights } from "./lowering/graph-scope.js";
 import type { Segment } from "./lowering/segment.js";
 import { detectSaturatingU8S8 } from "./segments/saturating-int8.js";
 import { checkWeights } from "./weights/check-weights.js";
@@ -15,8 +16,9 @@ import { readVectors } from "./weights/read-vectors.js";
 import { WeightReader } from "./weights/weight-reader.js";
 import { planWeights } from "./weights/weight-plan.js";
 
-export interface PrepareModelOptions {
-  /** Default: none, weights stay f32. One of scheme "f32" and algorithm "copy" counts as none. */
+/** What the two ways of lowering have in common. */
+export interface PrepareLoweringOptions {
+  /** Default: none, weights stay floats. One of scheme "f32" and algorithm "copy" counts as none. */
   readonly quantizer?: LinearQuantizer;
   /** `f32` computes with the dequantized weights in f32. Default "auto". */
   readonly activations?: "auto" | "f32";
@@ -27,9 +29,11 @@ export interface PrepareModelOptions {
   readonly signal?: AbortSignal;
   /** Store int8 weights as u8, exact on CPUs whose u8 x s8 products saturate. Default: found out by a tiny product. */
   readonly unsignedInt8?: boolean;
-  /** Add `argmax` and `logits_sum` to the last segment's outputs; see `SegmentCutOptions`. Default false. */
-  readonly reduceLogits?: boolean;
+  /** What weights that are not quantized are stored in. Default "f32". */
+  readonly float?: "f32" | "f16";
 }
+
+export type PrepareModelOptions = Omit<PrepareLoweringOptions, "float">;
 
 export interface PreparedModel {
   /** numLayers + 1 of them: attention of layer i runs between segments i and i + 1. */
@@ -48,12 +52,23 @@ export interface PreparedModel {
  *   allocated; ModelLoadError when no folder takes the weight cache; AbortedError between two linears
  */
 export async function prepareModel(spec: ModelSpec, source: WeightSource, options: PrepareModelOptions = {}): Promise<PreparedModel> {
-  const { activations = "auto", onProgress, signal } = options;
+  const { weights, weightBytes } = await prepareLowering(spec, source, options);
+  const evenRows = Object.values(weights.prepared.groups).some((linears) => linears.some(({ kind }) => kind === "int4"));
+  return { segments: lowerToSegments(spec, weights), weightBytes, evenRows };
+}
+
+/** Weights where the graphs will find them. @throws as prepareModel */
+export async function prepareLowering(
+  spec: ModelSpec,
+  source: WeightSource,
+  options: PrepareLoweringOptions = {},
+): Promise<{ readonly weights: LoweringWeights; readonly weightBytes: number }> {
+  const { activations = "auto", onProgress, signal, float = "f32" } = options;
   const quantizer = changesWeights(options.quantizer) ? options.quantizer : undefined;
   if (signal?.aborted) throw new AbortedError("loading the model was aborted", { cause: signal.reason });
   checkWeights(spec, source);
   const unsignedInt8 = quantizer && activations === "auto" ? (options.unsignedInt8 ?? detectSaturatingU8S8()) : false;
-  const plan = planWeights(spec, source, { ...(quantizer ? { quantizer } : {}), activations, unsignedInt8 });
+  const plan = planWeights(spec, source, { ...(quantizer ? { quantizer } : {}), activations, unsignedInt8, float });
   const vectors = await readVectors(spec, new WeightReader(source));
   const prepared = await prepareWeights(spec, source, plan, {
     onProgress: (bytesDone, bytesTotal) => onProgress?.({ stage: "quantize", bytesDone, bytesTotal }),
@@ -62,9 +77,7 @@ export async function prepareModel(spec: ModelSpec, source: WeightSource, option
   });
   const bytes = weightBytes(prepared);
   onProgress?.({ stage: "compile", bytesDone: 0, bytesTotal: bytes });
-  const { reduceLogits = false } = options;
-  const evenRows = Object.values(prepared.groups).some((linears) => linears.some(({ kind }) => kind === "int4"));
-  return { segments: lowerToSegments(spec, { prepared, vectors }, { reduceLogits }), weightBytes: bytes, evenRows };
+  return { weights: { prepared, vectors }, weightBytes: bytes };
 }
 
 /** Without a change f32 weights can be used where they lie. */

@@ -6,7 +6,7 @@ import { createQuantizer, defaultQuantizer, type QuantizerOptions } from "./crea
 import { Float32Quantizer } from "./float32-quantizer.js";
 import { Int8Quantizer } from "./int8-quantizer.js";
 
-const SCHEMES: WeightScheme[] = ["f32", "int8", "int4-g32", "int4-g64", "int4-g128"];
+const SCHEMES: QuantizerOptions["scheme"][] = ["f32", "int8", "int4-g32", "int4-g64", "int4-g128"];
 const LINEAR: DenseLinear = { name: "w", outFeatures: 2, inFeatures: 3, weight: Float32Array.of(1, -2, 3, 0.5, 0, -0.25) };
 
 describe("createQuantizer", () => {

@@ -19,7 +19,7 @@ export type QuantizerOptions =
  * @throws InvalidOptionsError for an unknown scheme or option value
  */
 export function createQuantizer(options: WeightScheme | QuantizerOptions): Quantizer {
-  const named: QuantizerOptions = typeof options === "string" ? { scheme: options } : options;
+  const named = (typeof options === "string" ? { scheme: options } : options) as QuantizerOptions;
   checkNames(named);
   switch (named.scheme) {
     case "f32":
@@ -43,7 +43,7 @@ export function defaultQuantizer(scheme: WeightScheme): Quantizer {
 const INT4_OPTIONS = ["asymmetric", "search"];
 
 /** Options of each scheme beside `scheme`. */
-const OPTIONS: Readonly<Record<WeightScheme, readonly string[]>> = {
+const OPTIONS: Readonly<Record<QuantizerOptions["scheme"], readonly string[]>> = {
   f32: [],
   int8: ["bits"],
   "int4-g32": INT4_OPTIONS,

@@ -10,7 +10,7 @@ export type Pointer = bigint;
 /** What may be passed for a `void*`: an address, null, or memory that only has to live until the call returns. */
 export type PointerArg = Pointer | null | ArrayBufferView;
 
-export type NativeArg = PointerArg | number | string;
+export type NativeArg = PointerArg | number | string | readonly string[];
 
 /** A bound C function. `OrtStatus*` results are null when all went well. */
 export interface NativeFunction {
@@ -22,9 +22,13 @@ export interface NativeFunction {
 /** [index, result, ...arguments]; `path` is char* or, on Windows, wchar_t*. */
 export type Signature = readonly [number, "status" | "void", ...CType[]];
 
-export type CType = "ptr" | "size" | "int" | "str" | "path";
+/** `strs` is an array of zero-terminated strings, which lives until the call returns. */
+export type CType = "ptr" | "size" | "int" | "str" | "strs" | "path";
 
-/** Entries of OrtApi. All of them exist since version 8 of the API (`MIN_API_VERSION`). */
+/**
+ * Entries of OrtApi. Those of `FUNCTIONS` up to index 169 exist since version 8 of the API (`MIN_API_VERSION`); execution
+ * providers by name, and devices, came later: whoever uses those calls `requireApi(DEVICE_API_VERSION)` first.
+ */
 export const FUNCTIONS = {
   CreateEnv: [3, "status", "int", "str", "ptr"],
   CreateSession: [7, "status", "ptr", "path", "ptr", "ptr"],
@@ -41,7 +45,9 @@ export const FUNCTIONS = {
   SessionGetOutputCount: [31, "status", "ptr", "ptr"],
   SessionGetInputName: [36, "status", "ptr", "size", "ptr", "ptr"],
   SessionGetOutputName: [37, "status", "ptr", "size", "ptr", "ptr"],
+  CreateTensorAsOrtValue: [48, "status", "ptr", "ptr", "size", "int", "ptr"],
   CreateTensorWithDataAsOrtValue: [49, "status", "ptr", "ptr", "size", "ptr", "size", "int", "ptr"],
+  CreateMemoryInfo: [68, "status", "str", "int", "int", "int", "ptr"],
   CreateCpuMemoryInfo: [69, "status", "int", "int", "ptr"],
   AllocatorFree: [76, "status", "ptr", "ptr"],
   GetAllocatorWithDefaultOptions: [78, "status", "ptr"],
@@ -56,7 +62,11 @@ export const FUNCTIONS = {
   DisablePerSessionThreads: [120, "status", "ptr"],
   CreateThreadingOptions: [121, "status", "ptr"],
   ReleaseThreadingOptions: [122, "void", "ptr"],
+  GetAvailableProviders: [125, "status", "ptr", "ptr"],
+  ReleaseAvailableProviders: [126, "status", "ptr", "int"],
   AddSessionConfigEntry: [130, "status", "ptr", "str", "str"],
+  CreateAllocator: [131, "status", "ptr", "ptr", "ptr"],
+  ReleaseAllocator: [132, "void", "ptr"],
   RunWithBinding: [133, "status", "ptr", "ptr", "ptr"],
   CreateIoBinding: [134, "status", "ptr", "ptr"],
   ReleaseIoBinding: [135, "void", "ptr"],
@@ -68,9 +78,17 @@ export const FUNCTIONS = {
   SetGlobalIntraOpNumThreads: [147, "status", "ptr", "int"],
   SetGlobalInterOpNumThreads: [148, "status", "ptr", "int"],
   SetGlobalSpinControl: [149, "status", "ptr", "int"],
+  SessionOptionsAppendExecutionProvider_CUDA_V2: [204, "status", "ptr", "ptr"],
+  CreateCUDAProviderOptions: [205, "status", "ptr"],
+  UpdateCUDAProviderOptions: [206, "status", "ptr", "strs", "strs", "size"],
+  ReleaseCUDAProviderOptions: [208, "void", "ptr"],
+  SessionOptionsAppendExecutionProvider: [216, "status", "ptr", "str", "strs", "strs", "size"],
 } as const;
 
 export type OrtFunctionName = keyof typeof FUNCTIONS;
 
-/** Version asked of GetApi: the oldest that has every entry above. */
+/** Version asked of GetApi: the oldest that has every entry up to index 169. */
 export const MIN_API_VERSION = 8;
+
+/** Version that has every entry above, those of execution providers included. */
+export const DEVICE_API_VERSION = 12;

@@ -4,7 +4,7 @@
  * is ever released by the garbage collector).
  */
 
-export type HandleKind = "env" | "session-options" | "session" | "memory-info" | "value" | "io-binding";
+export type HandleKind = "env" | "session-options" | "session" | "memory-info" | "value" | "allocator" | "io-binding";
 
 export class HandleCounter {
   readonly #live = new Map<HandleKind, number>();

@@ -1,27 +1,27 @@
 /**
  * OrtIoBinding: a session's inputs and outputs fixed to values, then run again and again.
- * Used where outputs live on a device; on the CPU `RunCall` does the same without an object per shape.
+ * `RunCall` does the same without an object per shape, on devices too, and brings host inputs there within the run.
  */
 import { NativeHandle } from "./handle.js";
-import type { OrtValue } from "./ort-value.js";
+import type { TensorHandle } from "./tensor-handle.js";
 import type { Session } from "./session.js";
 
 export class IoBinding extends NativeHandle {
   readonly #session: Session;
   /** Keeps bound values, and through them their memory, referenced. */
-  readonly #bound = new Map<string, OrtValue>();
+  readonly #bound = new Map<string, TensorHandle>();
 
   constructor(session: Session) {
     super(session.library, "io-binding", "ReleaseIoBinding", session.library.out("CreateIoBinding", "binding", session.pointer));
     this.#session = session;
   }
 
-  bindInput(name: string, value: OrtValue): void {
+  bindInput(name: string, value: TensorHandle): void {
     this.library.check(this.library.fn("BindInput")(this.pointer, name, value.pointer), `bind input ${name}`);
     this.#bound.set(`in:${name}`, value);
   }
 
-  bindOutput(name: string, value: OrtValue): void {
+  bindOutput(name: string, value: TensorHandle): void {
     this.library.check(this.library.fn("BindOutput")(this.pointer, name, value.pointer), `bind output ${name}`);
     this.#bound.set(`out:${name}`, value);
   }

@@ -21,6 +21,7 @@ export class OrtLibrary {
   readonly handles: HandleCounter = new HandleCounter();
   readonly #koffi: Koffi;
   readonly #api: Pointer;
+  readonly #getApi: (version: number) => Pointer | null;
   readonly #bound = new Map<OrtFunctionName, NativeFunction>();
   readonly #errorCode: (status: Pointer) => number;
   readonly #errorMessage: (status: Pointer) => string;
@@ -41,6 +42,7 @@ export class OrtLibrary {
     this.version = getVersion();
     this.#koffi = koffi;
     this.#api = api;
+    this.#getApi = getApi;
     this.#errorCode = this.#bind(1, koffi.proto("int", ["void *"]));
     this.#errorMessage = this.#bind(2, koffi.proto("const char *", ["void *"]));
   }
@@ -55,6 +57,15 @@ export class OrtLibrary {
       this.#bound.set(name, bound);
     }
     return bound;
+  }
+
+  /**
+   * The table of functions is one for all versions, so that a later entry can be called as soon as this has passed.
+   * @throws BackendUnavailableError when the library is older
+   */
+  requireApi(version: number): void {
+    if (this.#getApi(version)) return;
+    throw new BackendUnavailableError(`${this.path} is ONNX Runtime ${this.version}; version ${version} of its C API is needed`);
   }
 
   /** Throws what `status` says and releases it; returns when it is null. */
@@ -79,6 +90,11 @@ export class OrtLibrary {
   /** The zero-terminated UTF-8 string at an address. */
   string(address: Pointer): string {
     return this.#koffi.decode(address, "char", -1) as string;
+  }
+
+  /** The strings of a `char*` array. */
+  strings(address: Pointer, count: number): string[] {
+    return Array.from({ length: count }, (_, i) => this.string(this.#koffi.decode(address, i * 8, "void *") as Pointer));
   }
 
   /**
@@ -142,5 +158,6 @@ function cType(type: CType): string {
   if (type === "ptr") return "void *";
   if (type === "size") return "size_t";
   if (type === "int") return "int";
+  if (type === "strs") return "const char **";
   return type === "path" && process.platform === "win32" ? "str16" : "str";
 }

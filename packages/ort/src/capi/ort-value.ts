@@ -9,8 +9,8 @@ import { NativeHandle } from "./handle.js";
 import type { OrtLibrary } from "./library.js";
 import type { CpuMemoryInfo } from "./memory-info.js";
 
-/** What a tensor may lie over. */
-export type TensorArray = Float32Array | Int32Array | BigInt64Array | Uint8Array | Int8Array;
+/** What a tensor may lie over; 16-bit words are the bits of f16. */
+export type TensorArray = Float32Array | Int32Array | BigInt64Array | Uint8Array | Int8Array | Uint16Array;
 
 export class OrtValue extends NativeHandle {
   /** Kept so that the memory outlives the handle. */
@@ -47,5 +47,6 @@ function elementTypeOf(array: TensorArray): number {
   if (array instanceof Float32Array) return elementTypes.f32;
   if (array instanceof Int32Array) return elementTypes.i32;
   if (array instanceof BigInt64Array) return elementTypes.i64;
+  if (array instanceof Uint16Array) return elementTypes.f16;
   return array instanceof Int8Array ? elementTypes.i8 : elementTypes.u8;
 }

@@ -6,7 +6,7 @@
 import { InternalError } from "@weir/core";
 import type { NativeFunction, Pointer } from "./functions.js";
 import type { OrtLibrary } from "./library.js";
-import type { OrtValue } from "./ort-value.js";
+import type { TensorHandle } from "./tensor-handle.js";
 import type { Session } from "./session.js";
 
 export class RunCall {
@@ -23,11 +23,11 @@ export class RunCall {
   }
 
   /** The value must stay undisposed until it is replaced or the last run is over. */
-  setInput(name: string, value: OrtValue): void {
+  setInput(name: string, value: TensorHandle): void {
     this.#inputs.set(name, value);
   }
 
-  setOutput(name: string, value: OrtValue): void {
+  setOutput(name: string, value: TensorHandle): void {
     this.#outputs.set(name, value);
   }
 
@@ -91,7 +91,7 @@ class PointerTable {
   readonly values: Pointer;
   readonly #index: ReadonlyMap<string, number>;
   readonly #values: BigUint64Array;
-  readonly #held: (OrtValue | undefined)[];
+  readonly #held: (TensorHandle | undefined)[];
   /** The memory behind `names`; the field only keeps it referenced. */
   readonly memory: readonly ArrayBufferView[];
   missing: number;
@@ -115,7 +115,7 @@ class PointerTable {
     this.missing = names.length;
   }
 
-  set(name: string, value: OrtValue): void {
+  set(name: string, value: TensorHandle): void {
     const index = this.#index.get(name);
     if (index === undefined)
       throw new InternalError(`the model has no ${JSON.stringify(name)}; it has ${[...this.#index.keys()].join(", ")}`);

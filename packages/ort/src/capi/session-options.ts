@@ -1,4 +1,6 @@
 /** OrtSessionOptions from a plain object. Made for one session and disposed right after. */
+import { appendProvider } from "./execution-provider.js";
+import type { ExecutionProvider } from "./execution-provider.js";
 import { NativeHandle } from "./handle.js";
 import type { OrtLibrary } from "./library.js";
 
@@ -24,6 +26,8 @@ export interface SessionOptions {
   readonly externalDataFolder?: string;
   /** Prefix of a per-operator profile in Chrome's trace format; `Session.endProfiling()` gives the file's name. */
   readonly profilePrefix?: string;
+  /** Where nodes run. Default: the CPU alone. */
+  readonly provider?: ExecutionProvider;
   /** Further `session.*` entries. */
   readonly config?: Readonly<Record<string, string>>;
 }
@@ -51,6 +55,7 @@ export class OrtSessionOptions extends NativeHandle {
     if (options.globalThreads) this.#set("DisablePerSessionThreads");
     else this.#set("SetIntraOpNumThreads", options.threads ?? 1);
     this.#set("SetInterOpNumThreads", 1);
+    if (options.provider) appendProvider(this.library, this.pointer, options.provider);
     if (options.profilePrefix !== undefined) this.#set("EnableProfiling", options.profilePrefix);
     for (const [key, value] of Object.entries(configEntries(options))) this.#set("AddSessionConfigEntry", key, value);
   }
@@ -72,5 +77,7 @@ function configEntries(options: SessionOptions): Record<string, string> {
   if (options.externalDataFolder !== undefined) {
     entries["session.model_external_initializers_file_folder_path"] = options.externalDataFolder;
   }
+  // A device that lacks a kernel must say so, not let the CPU step in.
+  if (options.provider) entries["session.disable_cpu_ep_fallback"] = "1";
   return { ...entries, ...options.config };
 }

@@ -5,12 +5,16 @@
 import { AbortedError, BackendUnavailableError, InternalError, ModelLoadError, NotSupportedError } from "@weir/core";
 import type { WeirError } from "@weir/core";
 
-/** "load": a session is being made, so whatever goes wrong is the model's fault. */
-export type StatusContext = "load" | "call";
+/**
+ * "load": a session is being made, so whatever goes wrong is the model's fault. "provider": an execution provider is
+ * being set up, so whatever goes wrong says that it cannot be used here.
+ */
+export type StatusContext = "load" | "call" | "provider";
 
 export function toWeirError(code: number, message: string, what: string, context: StatusContext): WeirError {
   const name = CODES[code] ?? `code ${code}`;
-  const text = `${what}: ${message} (ONNX Runtime ${name})`;
+  const text = `${what}: ${message.trim()} (ONNX Runtime ${name})`;
+  if (context === "provider") return new BackendUnavailableError(text);
   if (name === "NOT_IMPLEMENTED") return new NotSupportedError(text);
   if (name === "EP_FAIL") return new BackendUnavailableError(text);
   if (name === "MODEL_LOAD_CANCELED") return new AbortedError(text);

@@ -5,6 +5,7 @@
 import { InternalError } from "@weir/core";
 import type { LinearSpec } from "@weir/core";
 import { parse, relative } from "node:path";
+import { toF16 } from "../graph/float16.js";
 import { GraphBuilder } from "../graph/graph-builder.js";
 import type { PreparedWeights, StoredTensor } from "../weights/prepared-weights.js";
 
@@ -25,11 +26,16 @@ export class GraphScope {
   readonly graph: GraphBuilder;
   readonly weights: LoweringWeights;
   readonly quantized: Map<string, QuantizedActivation> = new Map();
+  /** Type of activations, vectors and scalars; dense weights must have it. */
+  readonly float: "f32" | "f16";
+  /** Place in a file -> name: a tied head and the embedding are one initializer. */
+  readonly #stored = new Map<string, string>();
   #root: string | undefined;
 
-  constructor(name: string, weights: LoweringWeights) {
+  constructor(name: string, weights: LoweringWeights, float: "f32" | "f16" = "f32") {
     this.graph = new GraphBuilder(name);
     this.weights = weights;
+    this.float = float;
   }
 
   /** Root of the file system that external data paths are relative to; "" without external data. */
@@ -42,15 +48,24 @@ export class GraphScope {
     const { root } = parse(path);
     this.#root ??= root;
     if (root !== this.#root) throw new InternalError(`weights of one segment lie on ${root} and ${this.#root}; they must be on one drive`);
+    const place = `${path}@${byteOffset} ${shape.join()}`;
+    const known = this.#stored.get(place);
+    if (known !== undefined) return known;
+    this.#stored.set(place, name);
     return this.graph.external(name, type, shape, { location: relative(root, path), byteOffset, byteLength });
   }
 
   vector(name: string, data: Float32Array): string {
-    return this.graph.constant(name, "f32", [data.length], data);
+    return this.floats(name, [data.length], data);
   }
 
   scalar(value: number): string {
-    return this.graph.constant(`f32(${value})`, "f32", [], Float32Array.of(value));
+    return this.floats(`${this.float}(${value})`, [], Float32Array.of(value));
+  }
+
+  /** A constant of any shape in the graph's float type. */
+  floats(name: string, shape: readonly number[], data: Float32Array): string {
+    return this.graph.constant(name, this.float, shape, this.float === "f16" ? toF16(data) : data);
   }
 
   integers(values: readonly number[]): string {

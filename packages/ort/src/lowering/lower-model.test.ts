@@ -141,24 +141,6 @@ describe("logits rows", () => {
     const all = run(spec, segments, IDS);
     expect(run(spec, segments, IDS, [6, 0, 3])).toEqual([all[6], all[0], all[3]]);
   });
-
-  it("can come with their largest index and a sum that tells whether they are finite", async () => {
-    const spec = tinySpec();
-    const { segments } = await prepareModel(spec, memorySource(tinyWeights(spec)), { reduceLogits: true, cacheFolders: [folder] });
-    const model = new SegmentModel(runtime, spec, segments);
-    const rows = model.prefill(IDS);
-    expect([...model.argmax.subarray(0, IDS.length)].map(Number)).toEqual(rows.map((row) => row.indexOf(Math.max(...row))));
-    rows.forEach((row, r) =>
-      expect(model.logitsSum[r]).toBeCloseTo(
-        row.reduce((sum, value) => sum + value, 0),
-        3,
-      ),
-    );
-    model.residual[2 * 64] = Number.NaN;
-    model.sessions.at(-1)!.run(IDS.length);
-    expect([...model.logitsSum.subarray(0, IDS.length)].map(Number.isFinite)).toEqual(IDS.map((_, t) => t !== 2));
-    model.dispose();
-  });
 });
 
 function run(

@@ -11,15 +11,23 @@ import { emitJoinedGroup } from "./emit-linear.js";
 import { emitMlp } from "./emit-mlp.js";
 import { emitAddNorm, emitNorm } from "./emit-norm.js";
 import type { LoweringWeights } from "./graph-scope.js";
+import { GraphCut } from "./graph-cut.js";
+import type { GraphCutOptions, WholeGraph } from "./graph-cut.js";
 import type { Segment } from "./segment.js";
 import { SegmentCut } from "./segment-cut.js";
-import type { SegmentCutOptions } from "./segment-cut.js";
 
 /** The model as segments around attention: numLayers + 1 of them. */
-export function lowerToSegments(spec: ModelSpec, weights: LoweringWeights, options?: SegmentCutOptions): readonly Segment[] {
-  const cut = new SegmentCut(spec, weights, options);
+export function lowerToSegments(spec: ModelSpec, weights: LoweringWeights): readonly Segment[] {
+  const cut = new SegmentCut(spec, weights);
   lowerModel(spec, cut);
   return cut.segments;
+}
+
+/** The model as one graph in f16, attention being nodes of it. */
+export function lowerToGraph(spec: ModelSpec, weights: LoweringWeights, options: GraphCutOptions): WholeGraph {
+  const cut = new GraphCut(spec, weights, options);
+  lowerModel(spec, cut);
+  return cut.whole;
 }
 
 export function lowerModel(spec: ModelSpec, cut: AttentionCut): void {

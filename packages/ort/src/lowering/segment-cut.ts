@@ -9,26 +9,16 @@ import { GraphScope } from "./graph-scope.js";
 import type { LoweringWeights } from "./graph-scope.js";
 import type { Segment, SegmentBuffer, SegmentIo } from "./segment.js";
 
-export interface SegmentCutOptions {
-  /**
-   * The last segment also gives `argmax`, the index of the first largest logit per row (undefined where the row holds
-   * NaN), and `logits_sum`, which is finite only if all logits of the row are. Default false.
-   */
-  readonly reduceLogits?: boolean;
-}
-
 export class SegmentCut implements AttentionCut {
   readonly segments: Segment[] = [];
   readonly #spec: ModelSpec;
   readonly #weights: LoweringWeights;
-  readonly #options: SegmentCutOptions;
   #inputs: SegmentIo[] = [];
   #outputs: SegmentIo[] = [];
 
-  constructor(spec: ModelSpec, weights: LoweringWeights, options: SegmentCutOptions = {}) {
+  constructor(spec: ModelSpec, weights: LoweringWeights) {
     this.#spec = spec;
     this.#weights = weights;
-    this.#options = options;
   }
 
   begin(): GraphScope {
@@ -51,12 +41,6 @@ export class SegmentCut implements AttentionCut {
 
   end(scope: GraphScope, logits: string): void {
     this.#output(scope, f32("logits", "R", this.#spec.vocabSize), logits);
-    if (this.#options.reduceLogits) {
-      const attributes = { keepdims: 0 };
-      const argmax = scope.graph.node("ArgMax", [logits], { attributes: { ...attributes, axis: 1 } });
-      this.#output(scope, { name: "argmax", type: "i64", rows: "R", width: 0 }, argmax);
-      this.#output(scope, f32("logits_sum", "R", 0), scope.graph.node("ReduceSum", [logits, scope.integers([1])], { attributes }));
-    }
     this.#close(scope);
   }
 

@@ -5,16 +5,7 @@
 import type { ElementName } from "../graph/element-type.js";
 
 /** Inputs and outputs that a segment may have, by the graph's names. */
-export type SegmentBuffer =
-  | "input_ids"
-  | "row_indices"
-  | "attention"
-  | "residual_in"
-  | "residual_out"
-  | "qkv"
-  | "logits"
-  | "argmax"
-  | "logits_sum";
+export type SegmentBuffer = "input_ids" | "row_indices" | "attention" | "residual_in" | "residual_out" | "qkv" | "logits";
 
 export interface SegmentIo {
   readonly name: SegmentBuffer;

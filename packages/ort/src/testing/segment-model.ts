@@ -17,8 +17,6 @@ export class SegmentModel {
   readonly qkv: Float32Array;
   readonly attention: Float32Array;
   readonly logits: Float32Array;
-  readonly argmax: BigInt64Array = new BigInt64Array(new SharedArrayBuffer(8 * MAX_TOKENS));
-  readonly logitsSum: Float32Array = new Float32Array(new SharedArrayBuffer(4 * MAX_TOKENS));
 
   constructor(runtime: SegmentRuntime, spec: ModelSpec, segments: readonly Segment[]) {
     this.#spec = spec;
@@ -38,8 +36,6 @@ export class SegmentModel {
         residual_out: this.residual,
         qkv: this.qkv,
         logits: this.logits,
-        argmax: this.argmax,
-        logits_sum: this.logitsSum,
       });
       return session;
     });

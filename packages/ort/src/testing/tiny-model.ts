@@ -1,5 +1,6 @@
 /** Tiny random models for tests: a spec, its weights in memory or in a file, and a source over them. */
 import type { LinearSpec, ModelSpec, NormSpec, TensorDtype, TensorInfo, WeightSource } from "@weir/core";
+import { toF16 } from "../graph/float16.js";
 
 export interface TinyOptions {
   readonly layers?: number;
@@ -131,8 +132,9 @@ export function memorySource(
   };
 }
 
-/** The bytes of a tensor as f32 or bf16 (cut off, not rounded). */
+/** The bytes of a tensor as f32, f16 or bf16 (cut off, not rounded). */
 export function storedBytes(data: Float32Array, dtype: TensorDtype): Uint8Array {
+  if (dtype === "F16") return new Uint8Array(toF16(data).buffer);
   if (dtype === "F32") return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
   const bits = new Uint32Array(data.buffer, data.byteOffset, data.length);
   return new Uint8Array(Uint16Array.from(bits, (word) => word >>> 16).buffer);

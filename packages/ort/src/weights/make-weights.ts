@@ -2,8 +2,10 @@
  * Makes the weights that cannot be used in place, linear by linear, into a cache file.
  * In: a plan, a reader, a writer. Out: the cache's index. Holds at most one group of linears at a time.
  */
-import { AbortedError } from "@weir/core";
+import { AbortedError, ModelLoadError } from "@weir/core";
 import type { LinearSpec, ModelSpec, QuantizedLinear } from "@weir/core";
+import { setImmediate } from "node:timers/promises";
+import { fitsF16, toF16 } from "../graph/float16.js";
 import type { CacheFileWriter, CacheIndex } from "./cache-file.js";
 import { checkQuantized } from "./check-quantized.js";
 import { transpose } from "./convert.js";
@@ -44,7 +46,9 @@ export async function makeWeights(
       step(linearBytes(part));
     }
     groups[group.key] = [];
-    for (const linear of group.fuse ? fuseLinears(parts) : parts) groups[group.key]!.push(await writeLinear(plan, writer, linear));
+    for (const linear of group.fuse ? fuseLinears(parts) : parts) {
+      groups[group.key]!.push(await writeLinear(plan, writer, linear, group.key));
+    }
   }
   const embedding = plan.makeEmbedding ? await makeEmbedding(spec, plan, reader, writer, step) : undefined;
   return { key: plan.key, groups, ...(embedding ? { embedding } : {}) };
@@ -63,11 +67,13 @@ async function quantize({ quantizer, activations }: WeightPlan, part: LinearSpec
   return { kind: "dense", outFeatures, inFeatures, data: await quantizer.dequantize(quantized) };
 }
 
-async function writeLinear(plan: WeightPlan, writer: CacheFileWriter, linear: QuantizedLinear): Promise<PreparedLinear> {
+async function writeLinear(plan: WeightPlan, writer: CacheFileWriter, linear: QuantizedLinear, key: string): Promise<PreparedLinear> {
   const { outFeatures, inFeatures } = linear;
   const sizes = { outFeatures, inFeatures };
   if (linear.kind === "dense") {
-    return { kind: "dense", ...sizes, weight: await writer.append("f32", [outFeatures, inFeatures], linear.data) };
+    const { float = "f32" } = plan;
+    const data = float === "f16" ? await toCheckedF16(linear.data, key) : linear.data;
+    return { kind: "dense", ...sizes, weight: await writer.append(float, [outFeatures, inFeatures], data) };
   }
   if (linear.kind === "int8-channel") {
     const data = transpose(linear.data, outFeatures, inFeatures);
@@ -83,26 +89,27 @@ async function writeLinear(plan: WeightPlan, writer: CacheFileWriter, linear: Qu
   return zeroPoints ? { ...prepared, zeroPoints: await writer.append("u8", [zeroPoints.length], zeroPoints) } : prepared;
 }
 
-/** Rows as f32, or as i8 with a scale per row; piece by piece, since it is the largest tensor. */
+/** Rows as f32 or f16, or as i8 with a scale per row; piece by piece, since it is the largest tensor. */
 async function makeEmbedding(
   spec: ModelSpec,
-  { int8Embedding }: WeightPlan,
+  { int8Embedding, float = "f32" }: WeightPlan,
   reader: WeightReader,
   writer: CacheFileWriter,
   step: (bytes: number) => void,
 ): Promise<PreparedEmbedding> {
   const { vocabSize, hiddenSize } = spec;
   const size = vocabSize * hiddenSize;
-  const data = int8Embedding ? new Int8Array(size) : new Float32Array(size); // [vocabSize, hiddenSize]
+  // [vocabSize, hiddenSize]
+  const data = int8Embedding ? new Int8Array(size) : float === "f16" ? new Uint16Array(size) : new Float32Array(size);
   const scales = new Float32Array(vocabSize);
   for (let row = 0; row < vocabSize; row += EMBEDDING_ROWS) {
     const rows = Math.min(EMBEDDING_ROWS, vocabSize - row);
     const values = await reader.elements(spec.embedding.weight, row * hiddenSize, rows * hiddenSize);
     if (data instanceof Int8Array) quantizeRows(values, hiddenSize, data, scales, row);
-    else data.set(values, row * hiddenSize);
+    else data.set(data instanceof Uint16Array ? await toCheckedF16(values, spec.embedding.weight) : values, row * hiddenSize);
     step(rows * hiddenSize * 4);
   }
-  const weight = await writer.append(int8Embedding ? "i8" : "f32", [vocabSize, hiddenSize], data);
+  const weight = await writer.append(int8Embedding ? "i8" : float, [vocabSize, hiddenSize], data);
   return int8Embedding ? { kind: "int8", weight, scales: await writer.append("f32", [vocabSize, 1], scales) } : { kind: "dense", weight };
 }
 
@@ -119,6 +126,29 @@ function quantizeRows(values: Float32Array, columns: number, into: Int8Array, sc
     const inverse = largest > 0 ? 127 / largest : 0;
     for (let i = 0; i < columns; i++) into[row * columns + i] = Math.round(values[start + i]! * inverse);
   }
+}
+
+/**
+ * In pieces, between which the event loop turns: a head may have half a billion elements.
+ * @throws ModelLoadError: an infinity in a weight would turn every answer into NaN
+ */
+async function toCheckedF16(values: Float32Array, name: string): Promise<Uint16Array> {
+  const out = new Uint16Array(values.length);
+  for (let start = 0; start < values.length; start += F16_PIECE) {
+    const piece = values.subarray(start, start + F16_PIECE);
+    if (!fitsF16(piece)) throw beyondF16(piece, name);
+    out.set(toF16(piece), start);
+    await setImmediate();
+  }
+  return out;
+}
+
+/** Elements; some milliseconds. */
+const F16_PIECE = 1 << 20;
+
+function beyondF16(values: Float32Array, name: string): ModelLoadError {
+  const largest = values.reduce((most, value) => (Number.isFinite(value) ? Math.max(most, Math.abs(value)) : most), 0);
+  return new ModelLoadError(`${name} holds ${largest}, beyond the range of f16 (65504); run the model on a backend that computes in f32`);
 }
 
 function throwIfAborted(signal: AbortSignal | undefined): void {

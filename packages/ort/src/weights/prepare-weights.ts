@@ -10,7 +10,7 @@ import type { CacheIndex } from "./cache-file.js";
 import { defaultCacheFolders, isFolderError, makeCacheFolder } from "./cache-folders.js";
 import { makeWeights } from "./make-weights.js";
 import type { MakeWeightsOptions } from "./make-weights.js";
-import type { PreparedWeights } from "./prepared-weights.js";
+import type { PreparedLinear, PreparedWeights } from "./prepared-weights.js";
 import type { WeightPlan } from "./weight-plan.js";
 import { WeightReader } from "./weight-reader.js";
 
@@ -32,7 +32,9 @@ export async function prepareWeights(
   const made = toMake.length > 0 || makeEmbedding ? await findOrMake(spec, source, plan, options) : { key, groups: {} };
   const embedding = made.embedding ?? inPlace.embedding;
   if (!embedding) throw new ModelLoadError(`the weight cache ${plan.fileName} has no embedding; delete it`);
-  return { embedding, groups: { ...inPlace.groups, ...made.groups } };
+  const { vocabSize, hiddenSize } = spec;
+  const head: PreparedLinear = { kind: "dense", outFeatures: vocabSize, inFeatures: hiddenSize, weight: embedding.weight };
+  return { embedding, groups: { ...inPlace.groups, ...made.groups, ...(plan.headIsEmbedding ? { head: [head] } : {}) } };
 }
 
 async function findOrMake(spec: ModelSpec, source: WeightSource, plan: WeightPlan, options: PrepareWeightsOptions): Promise<CacheIndex> {

@@ -16,7 +16,7 @@ export interface StoredTensor {
 
 /**
  * One matrix product.
- * - `dense`: weight f32 [out, in].
+ * - `dense`: weight f32 or f16 [out, in].
  * - `int8`: weight i8 or, shifted by 128, u8 [in, out]; scales f32 [out].
  * - `int4`: weight u8 [out, groups, groupSize / 2]; scales f32 [out * groups]; zeroPoints u8 [out * ceil(groups / 2)].
  */
@@ -32,7 +32,7 @@ export type PreparedLinear = { readonly outFeatures: number; readonly inFeatures
     }
 );
 
-/** Embedding rows: f32, or i8 with a scale per row. */
+/** Embedding rows: f32 or f16, or i8 with a scale per row. */
 export type PreparedEmbedding =
   | { readonly kind: "dense"; readonly weight: StoredTensor }
   | { readonly kind: "int8"; readonly weight: StoredTensor; readonly scales: StoredTensor };
