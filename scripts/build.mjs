@@ -10,7 +10,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const require = createRequire(join(root, "package.json"));
-const packages = ["core", "quant", "ort", "backend-cpu", "cli"];
+const packages = ["core", "quant", "ort", "backend-cpu", "backend-cuda", "backend-webgpu", "cli"];
 
 const kernels = join(root, "packages/backend-cpu/src/attention/build-kernels.mjs");
 if (existsSync(kernels)) await (await import(pathToFileURL(kernels).href)).buildKernels();

@@ -4,7 +4,7 @@ import { formatMessage } from "publint/utils";
 import { readFileSync } from "node:fs";
 
 let failed = 0;
-for (const name of ["core", "quant", "ort", "backend-cpu", "cli"]) {
+for (const name of ["core", "quant", "ort", "backend-cpu", "backend-cuda", "backend-webgpu", "cli"]) {
   const pkgDir = new URL(`../packages/${name}`, import.meta.url).pathname;
   const pkg = JSON.parse(readFileSync(`${pkgDir}/package.json`, "utf8"));
   const { messages } = await publint({ pkgDir, strict: true });

@@ -78,6 +78,23 @@ describe("weir as a process", () => {
   });
 });
 
+describe("weir run --isolate as a process", () => {
+  it("stops at Ctrl-C with what there is so far, and its own process goes with it", async () => {
+    const { child, ended, shows } = weir("run", "--isolate", "--max-tokens", "900", "--ignore-eos");
+    await shows("ROMEO:");
+    child.kill("SIGINT");
+    const { code, stderr } = await ended;
+    expect(code).toBe(130);
+    expect(stderr).toMatch(/\nstopped\n$/);
+  });
+
+  it("says in one line what is wrong with a model", async () => {
+    const { code, stdout, stderr } = await weir("run", "--isolate", "--kv-cache-mb", "999999999").ended;
+    expect([code, stdout]).toEqual([2, ""]);
+    expect(stderr).toMatch(/^weir: [^\n]+\n$/);
+  });
+});
+
 describe("weir chat over pipes", () => {
   it("answers line by line, remembers, clears, and leaves at the end of its input", async () => {
     const { child, ended } = weir("chat", "--max-tokens", "5", "--seed", "3", "--ignore-eos");

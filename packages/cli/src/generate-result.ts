@@ -1,8 +1,8 @@
 /** The JSON object of `weir generate --json`: names that scripts rely on, in snake case. */
 import {
   InternalError,
+  type Engine,
   type GenerateOptions,
-  type LLMEngine,
   type RequestTimings,
   type TokenEvent,
   type TokenLogprob,
@@ -25,7 +25,12 @@ export interface GenerateResult {
 }
 
 /** Runs one request to its end. */
-export async function collectResult(engine: LLMEngine, prompt: string | number[], options: GenerateOptions): Promise<GenerateResult> {
+export async function collectResult(
+  engine: Engine,
+  prompt: string | number[],
+  promptIds: readonly number[],
+  options: GenerateOptions,
+): Promise<GenerateResult> {
   const tokens: Extract<TokenEvent, { type: "token" }>[] = [];
   let text = "";
   for await (const event of engine.generate(prompt, options)) {
@@ -34,7 +39,7 @@ export async function collectResult(engine: LLMEngine, prompt: string | number[]
     if (event.type !== "request-end") continue;
     const logits = tokens[0]?.logits;
     return {
-      prompt_ids: typeof prompt === "string" ? [...engine.encode(prompt)] : prompt,
+      prompt_ids: promptIds,
       tokens: tokens.map(({ id }) => id),
       text,
       logprobs: tokens.map(({ logprob }) => logprob ?? Number.NaN),

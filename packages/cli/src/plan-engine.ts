@@ -12,12 +12,13 @@ import {
   type ModelRunner,
   type ModelSpec,
 } from "@weir/core";
-import { chooseBackend, engineOptions } from "./engine-flags.js";
+import { chooseBackend, engineChoice } from "./engine-flags.js";
 import type { ParsedFlags } from "./flags.js";
 
 /** @throws InvalidOptionsError, UsageError */
 export async function planEngine(flags: ParsedFlags, model: LoadedModel): Promise<EngineInfo> {
-  const engine = await createEngine({ model, backend: planningBackend(chooseBackend(flags)), ...engineOptions(flags) });
+  const choice = engineChoice(flags);
+  const engine = await createEngine({ model, backend: planningBackend(await chooseBackend(choice)), ...choice.options });
   await engine.dispose();
   return engine.info;
 }

@@ -1,10 +1,10 @@
 /** The lines that commands print about an engine and about a finished request. */
-import type { LLMEngine, TokenEvent } from "@weir/core";
+import type { Engine, TokenEvent } from "@weir/core";
 
 type RequestEnd = Extract<TokenEvent, { type: "request-end" }>;
 
 /** One line: model, backend, what was chosen for weights and KV, room for streams. */
-export function describeEngine(engine: LLMEngine): string {
+export function describeEngine(engine: Engine): string {
   const { model, backend, weightScheme, kvDtype, limits } = engine.info;
   const tokens = limits.numBlocks * limits.blockSize;
   return `${model} on ${backend}: weights ${weightScheme}, KV ${kvDtype}, context ${limits.maxModelLen}, room for ${tokens} tokens`;

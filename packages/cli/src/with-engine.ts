@@ -1,5 +1,5 @@
 /** Opens the model that a command names, makes an engine for it, and puts everything away again. */
-import type { EngineOptions, LLMEngine, LoadedModel } from "@weir/core";
+import type { Engine, EngineOptions, LoadedModel } from "@weir/core";
 import { openModelFolder } from "@weir/core/node";
 import { openEngine } from "./engine-flags.js";
 import { UsageError, type ParsedFlags } from "./flags.js";
@@ -17,12 +17,13 @@ export interface EngineUse {
 export async function withEngine(
   flags: ParsedFlags,
   { model: argument, needs, defaults }: EngineUse,
-  use: (engine: LLMEngine, model: LoadedModel) => Promise<number>,
+  use: (engine: Engine, model: LoadedModel) => Promise<number>,
 ): Promise<number> {
-  const model = await openModelFolder(modelArgument(argument));
+  const path = modelArgument(argument);
+  const model = await openModelFolder(path);
   try {
     checkTextSide(model, needs);
-    const engine = await openEngine(flags, model, defaults?.(model));
+    const engine = await openEngine(flags, model, path, defaults?.(model));
     try {
       return await use(engine, model);
     } finally {

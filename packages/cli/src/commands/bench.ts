@@ -4,9 +4,9 @@
  * from then to the end. Random prompts from a seed, greedy, end tokens ignored.
  */
 import { monitorEventLoopDelay } from "node:perf_hooks";
-import type { EngineOptions, LLMEngine } from "@weir/core";
+import type { Engine, EngineOptions } from "@weir/core";
 import type { Command } from "../command.js";
-import { ENGINE_FLAGS } from "../engine-flags.js";
+import { ENGINE_FLAGS, ISOLATE_FLAG } from "../engine-flags.js";
 import { UsageError, type ParsedFlags } from "../flags.js";
 import { withEngine } from "../with-engine.js";
 
@@ -22,6 +22,7 @@ export const bench: Command = {
     seed: { kind: "number", value: "S", about: "of the prompts; default 1" },
     json: { kind: "boolean", about: "print one JSON object" },
     ...ENGINE_FLAGS,
+    ...ISOLATE_FLAG,
   },
   maxPositionals: 2,
   run: async (flags) => {
@@ -54,7 +55,7 @@ interface Throughput {
   readonly peak_rss_mb: number;
 }
 
-async function measure(engine: LLMEngine, load: Load): Promise<Throughput> {
+async function measure(engine: Engine, load: Load): Promise<Throughput> {
   const delay = monitorEventLoopDelay({ resolution: 1 });
   delay.enable();
   const start = performance.now();
@@ -78,7 +79,7 @@ async function measure(engine: LLMEngine, load: Load): Promise<Throughput> {
 }
 
 /** @returns per stream, when each token arrived */
-async function streamAll(engine: LLMEngine, load: Load): Promise<number[][]> {
+async function streamAll(engine: Engine, load: Load): Promise<number[][]> {
   const vocabSize = engine.info.vocabSize;
   return Promise.all(
     Array.from({ length: load.streams }, async (_, stream) => {

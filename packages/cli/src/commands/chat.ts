@@ -1,9 +1,9 @@
 /** `weir chat [MODEL]`: a conversation on the terminal, or over pipes: a line in, an answer out. */
 import { createInterface, type Interface } from "node:readline";
-import type { ChatMessage, GenerateOptions, LLMEngine } from "@weir/core";
+import type { ChatMessage, Engine, GenerateOptions } from "@weir/core";
 import { WeirError } from "@weir/core";
 import type { Command } from "../command.js";
-import { ENGINE_FLAGS } from "../engine-flags.js";
+import { ENGINE_FLAGS, ISOLATE_FLAG } from "../engine-flags.js";
 import { describeError } from "../errors.js";
 import { SAMPLING_FLAGS, samplingOptions } from "../sampling-flags.js";
 import { describeEngine, describeRun } from "../summary.js";
@@ -12,7 +12,7 @@ import { withEngine } from "../with-engine.js";
 export const chat: Command = {
   usage: "weir chat [MODEL]",
   about: "A conversation. Ctrl-C stops an answer, not the program; /clear starts over; /exit or Ctrl-D leaves.",
-  flags: { system: { kind: "string", value: "TEXT", about: "the system message" }, ...SAMPLING_FLAGS, ...ENGINE_FLAGS },
+  flags: { system: { kind: "string", value: "TEXT", about: "the system message" }, ...SAMPLING_FLAGS, ...ENGINE_FLAGS, ...ISOLATE_FLAG },
   maxPositionals: 1,
   run: (flags) =>
     withEngine(
@@ -31,12 +31,12 @@ export const chat: Command = {
 };
 
 /** A request left at its first token: the first answer comes faster, and bad options are refused before anyone types. */
-async function warmUp(engine: LLMEngine, options: GenerateOptions): Promise<void> {
+async function warmUp(engine: Engine, options: GenerateOptions): Promise<void> {
   for await (const event of engine.generate([0], options)) if (event.type === "token") return;
 }
 
 class Conversation {
-  readonly #engine: LLMEngine;
+  readonly #engine: Engine;
   readonly #options: GenerateOptions;
   readonly #opening: readonly ChatMessage[];
   readonly #terminal: Interface;
@@ -45,7 +45,7 @@ class Conversation {
   #answering: AbortController | undefined;
   #interrupts = 0;
 
-  constructor(engine: LLMEngine, options: GenerateOptions, system: string | undefined) {
+  constructor(engine: Engine, options: GenerateOptions, system: string | undefined) {
     this.#engine = engine;
     this.#options = options;
     this.#opening = system === undefined ? [] : [{ role: "system", content: system }];

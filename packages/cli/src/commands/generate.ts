@@ -4,7 +4,7 @@
  */
 import { NotSupportedError, type GenerateOptions } from "@weir/core";
 import type { Command } from "../command.js";
-import { ENGINE_FLAGS } from "../engine-flags.js";
+import { ENGINE_FLAGS, ISOLATE_FLAG } from "../engine-flags.js";
 import { UsageError, type ParsedFlags } from "../flags.js";
 import { collectResult } from "../generate-result.js";
 import { PROMPT_FLAG, SAMPLING_FLAGS, samplingOptions } from "../sampling-flags.js";
@@ -21,6 +21,7 @@ export const generate: Command = {
     "full-logits": { kind: "boolean", about: "with --json: the first position's logits as first_logits" },
     ...SAMPLING_FLAGS,
     ...ENGINE_FLAGS,
+    ...ISOLATE_FLAG,
     adapter: { kind: "strings", value: "NAME=PATH", about: "not part of this version" },
     "adapter-name": { kind: "string", value: "NAME", about: "not part of this version" },
   },
@@ -29,8 +30,9 @@ export const generate: Command = {
     refuseAdapters(flags);
     const prompt = promptOf(flags);
     const needs = typeof prompt === "string" ? { needs: "tokenizer" as const } : {};
-    return withEngine(flags, { model: flags.positionals[0], ...needs }, async (engine) => {
-      const result = await collectResult(engine, prompt, requestOptions(flags));
+    return withEngine(flags, { model: flags.positionals[0], ...needs }, async (engine, { tokenizer }) => {
+      const promptIds = typeof prompt === "string" ? Array.from(tokenizer!.encode(prompt)) : prompt;
+      const result = await collectResult(engine, prompt, promptIds, requestOptions(flags));
       process.stdout.write(flags.boolean("json") ? `${JSON.stringify(result)}\n` : `${result.text}\n`);
       return 0;
     });

@@ -50,3 +50,25 @@ describe("weir run", () => {
     }
   });
 });
+
+describe("weir run --isolate", () => {
+  it("prints the same text from a process of its own", async () => {
+    const here = await runMain("run", "--max-tokens", "16", "--seed", "1");
+    const there = await runMain("run", "--max-tokens", "16", "--seed", "1", "--isolate");
+    expect(there.stdout).toBe(here.stdout);
+    expect(there.code).toBe(0);
+    expect(there.stderr.split("\n")[0]).toBe(here.stderr.split("\n")[0]);
+  });
+
+  it("refuses what is refused without it, with the same line", async () => {
+    for (const bad of [
+      ["--backend", "tpu"],
+      ["--max-num-seqs", "5000"],
+      ["--temperature", "-1"],
+    ]) {
+      const here = await runMain("run", ...bad);
+      expect(await runMain("run", "--isolate", ...bad)).toEqual(here);
+      expect(here.code).toBe(2);
+    }
+  });
+});

@@ -1,7 +1,7 @@
 /** `weir run [MODEL] -p TEXT`: streams a completion to stdout; timings and what was chosen go to stderr. */
-import type { GenerateOptions, LLMEngine, LoadedModel } from "@weir/core";
+import type { Engine, GenerateOptions, LoadedModel } from "@weir/core";
 import type { Command } from "../command.js";
-import { ENGINE_FLAGS } from "../engine-flags.js";
+import { ENGINE_FLAGS, ISOLATE_FLAG } from "../engine-flags.js";
 import type { ParsedFlags } from "../flags.js";
 import { PROMPT_FLAG, SAMPLING_FLAGS, samplingOptions } from "../sampling-flags.js";
 import { describeEngine, describeRun } from "../summary.js";
@@ -12,7 +12,7 @@ export const run: Command = {
   about:
     "Streams a completion to stdout; what was chosen, and timings at the end, to stderr. Sampled (temperature 0.8,\n" +
     "top-p 0.95, 160 tokens) unless the model or the options say otherwise; weights in the backend's best scheme.",
-  flags: { ...PROMPT_FLAG, ...SAMPLING_FLAGS, ...ENGINE_FLAGS },
+  flags: { ...PROMPT_FLAG, ...SAMPLING_FLAGS, ...ENGINE_FLAGS, ...ISOLATE_FLAG },
   maxPositionals: 1,
   run: (flags) =>
     withEngine(
@@ -28,7 +28,7 @@ export const run: Command = {
 const DEMO_PROMPT = "ROMEO:\n";
 const DEFAULT_MAX_TOKENS = 160;
 
-async function stream(engine: LLMEngine, prompt: string, options: GenerateOptions): Promise<number> {
+async function stream(engine: Engine, prompt: string, options: GenerateOptions): Promise<number> {
   const abort = new AbortController();
   const stop = (): void => abort.abort();
   // Once: a second Ctrl-C ends the program the hard way.
@@ -50,7 +50,7 @@ async function stream(engine: LLMEngine, prompt: string, options: GenerateOption
 }
 
 /** Not before the request was accepted: a refusal is one line. */
-function begin(engine: LLMEngine, prompt: string): void {
+function begin(engine: Engine, prompt: string): void {
   process.stderr.write(`${describeEngine(engine)}\n`);
   process.stdout.write(prompt);
 }
@@ -61,9 +61,9 @@ function finish(summary: string): void {
 }
 
 /** A completion reads better sampled; `generate` stays greedy. */
-function requestOptions(flags: ParsedFlags, engine: LLMEngine, model: LoadedModel, prompt: string): GenerateOptions {
+function requestOptions(flags: ParsedFlags, engine: Engine, model: LoadedModel, prompt: string): GenerateOptions {
   const { maxTokens = DEFAULT_MAX_TOKENS, ...modelOptions } = model.generationConfig ?? {};
-  const room = engine.info.limits.maxModelLen - engine.encode(prompt).length;
+  const room = engine.info.limits.maxModelLen - model.tokenizer!.encode(prompt).length;
   // A prompt that fills the context is the engine's to refuse.
   const fitting = room < 1 ? maxTokens : Math.min(maxTokens, room);
   return { temperature: 0.8, topP: 0.95, ...modelOptions, maxTokens: fitting, ...samplingOptions(flags) };
