@@ -10,6 +10,7 @@ export default defineConfig({
     include: ["packages/*/src/**/*.test.ts", "examples/**/*.test.ts", "bench/**/*.test.ts"],
     exclude: ["**/node_modules/**", "**/dist/**", "**/*.deep.test.ts"],
     testTimeout: 30_000,
+    hookTimeout: 30_000,
     // Two cores: more processes would only wait for each other.
     pool: "forks",
     maxWorkers: 2,

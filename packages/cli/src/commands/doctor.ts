@@ -12,10 +12,15 @@ export const doctor: Command = {
   flags: { json: { kind: "boolean", about: "print an array of { name, ok, detail }" } },
   maxPositionals: 0,
   run: async (flags) => {
-    const findings = [node(), await attempt("onnxruntime", runtime)];
-    for (const name of ["cpu", ...EXTRAS]) findings.push(await attempt(name, () => demo(name)));
+    const findings: Finding[] = [];
+    const backends = ["cpu", ...EXTRAS].map((name) => () => attempt(name, () => demo(name)));
+    for (const look of [node, () => attempt("onnxruntime", runtime), ...backends]) {
+      const finding = await look();
+      findings.push(finding);
+      // One by one: a GPU may take its time for its first kernels.
+      if (!flags.boolean("json")) process.stdout.write(`${finding.ok ? "ok  " : "-   "}${finding.name.padEnd(13)}${finding.detail}\n`);
+    }
     if (flags.boolean("json")) process.stdout.write(`${JSON.stringify(findings)}\n`);
-    else for (const { name, ok, detail } of findings) process.stdout.write(`${ok ? "ok  " : "-   "}${name.padEnd(13)}${detail}\n`);
     // The embedded default must work; the others are extras.
     return findings.some(({ name, ok }) => !ok && !EXTRAS.includes(name)) ? 1 : 0;
   },

@@ -1,8 +1,9 @@
 /**
  * describeBackend: the conformance suite that every backend package runs. Each test is a promise of the contract:
- * right numbers, and the same numbers alone or in company, in chunks, anywhere in the block pool.
+ * right numbers, and the same numbers alone or in company, in chunks, anywhere in the block pool, under a whole engine.
  * In: how to make the backend, reference models, tolerances, skips with reasons. Needs vitest, imported when called.
  */
+import { ENGINE_TESTS } from "./describe-backend/engine-tests.js";
 import type { DescribeBackendOptions } from "./describe-backend/fixture.js";
 import { KV_TESTS } from "./describe-backend/kv-tests.js";
 import { NUMBER_TESTS } from "./describe-backend/number-tests.js";
@@ -12,7 +13,7 @@ import { type BackendTest, TestBench } from "./describe-backend/test-bench.js";
 export type { BackendFixture, BackendTolerances, DescribeBackendOptions, ExpectedCase } from "./describe-backend/fixture.js";
 
 /** Every test of the suite, by name. */
-export const BACKEND_TESTS: readonly BackendTest[] = [...NUMBER_TESTS, ...KV_TESTS, ...SAMPLING_TESTS];
+export const BACKEND_TESTS: readonly BackendTest[] = [...NUMBER_TESTS, ...KV_TESTS, ...SAMPLING_TESTS, ...ENGINE_TESTS];
 
 /**
  * Declares the suite. Await it at the top level of a test file.

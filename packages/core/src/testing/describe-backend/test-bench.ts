@@ -4,13 +4,18 @@
  */
 import {
   type Backend,
+  type KvDtype,
   type LoadedModel,
   type ModelOutput,
   type ModelRunner,
   ROW_LOGITS,
   ROW_OK,
   ROW_SAMPLE,
+  type WeightScheme,
 } from "../../contracts/index.js";
+import { createEngine } from "../../engine/create-engine.js";
+import type { EngineOptions } from "../../engine/engine-options.js";
+import type { LLMEngine } from "../../engine/llm-engine.js";
 import type { BackendFixture, DescribeBackendOptions, ExpectedCase } from "./fixture.js";
 import { type DrivenSequence, StepDriver } from "./step-driver.js";
 
@@ -69,11 +74,45 @@ export class TestBench {
     const perSequence = Math.ceil(maxModelLen / blockSize);
     const maxNumSeqs = this.cases.length + 4;
     return this.#backend!.loadModel(spec, weights, {
-      weightScheme: capabilities.weightSchemes.includes("f32") ? "f32" : capabilities.weightSchemes[0]!,
-      kvDtype: capabilities.kvDtypes[0]!,
+      weightScheme: this.#weightScheme,
+      kvDtype: this.#kvDtype,
       ...this.#options.load,
       limits: { maxModelLen, maxNumSeqs, maxNumBatchedTokens: maxModelLen * 2, blockSize, numBlocks: perSequence * (maxNumSeqs + 2) },
     });
+  }
+
+  /** KV blocks of the longest case and what it generates. */
+  async blocksOfLongest(): Promise<number> {
+    const alone = await this.allAlone();
+    const longest = Math.max(...this.cases.map(({ prompt_ids }, i) => prompt_ids.length + alone[i]!.length));
+    return Math.ceil(longest / this.runner.limits.blockSize);
+  }
+
+  /** A whole engine over this backend and model; disposing it is the caller's. */
+  makeEngine(options: Partial<EngineOptions>): Promise<LLMEngine> {
+    const { limits } = this.runner;
+    const { weightScheme: quantize = this.#weightScheme, kvDtype = this.#kvDtype, ...load } = this.#options.load ?? {};
+    return createEngine({
+      model: this.#model!,
+      backend: this.#backend!,
+      quantize,
+      kvDtype,
+      maxModelLen: limits.maxModelLen,
+      maxNumSeqs: limits.maxNumSeqs,
+      maxNumBatchedTokens: limits.maxNumBatchedTokens,
+      blockSize: limits.blockSize,
+      ...load,
+      ...options,
+    });
+  }
+
+  get #weightScheme(): WeightScheme {
+    const { weightSchemes } = this.#backend!.capabilities;
+    return weightSchemes.includes("f32") ? "f32" : weightSchemes[0]!;
+  }
+
+  get #kvDtype(): KvDtype {
+    return this.#backend!.capabilities.kvDtypes[0]!;
   }
 
   driver(seed = 1): StepDriver {
