@@ -21,6 +21,9 @@ interface Served {
 /** Blocks of a cancelled request are free after the step in flight; most steps are shorter. */
 const STATS_AFTER_CANCEL_MS = 50;
 
+/** Steps shorter than a turn of the event loop do not pile up in one message: the window counts messages. */
+const STEPS_PER_MESSAGE = 2;
+
 export class ServedRequests {
   readonly #engine: LLMEngine;
   readonly #channel: Channel<ToHost, ToChild>;
@@ -29,6 +32,8 @@ export class ServedRequests {
   #events: WireEvent[] = [];
   #withStats = false;
   #flushing = false;
+  /** Of those gathered. */
+  #numSteps = 0;
   #numUnread = 0;
   #held = false;
   #muted = false;
@@ -101,6 +106,7 @@ export class ServedRequests {
 
   flush(): void {
     this.#flushing = false;
+    this.#numSteps = 0;
     if (this.#muted || (this.#events.length === 0 && !this.#withStats)) return;
     const events = this.#events;
     const stats = this.#withStats ? this.#engine.stats() : null;
@@ -128,6 +134,7 @@ export class ServedRequests {
       this.flush();
     } else if (event.type === "step-end") {
       this.#push(["step", event.stats]);
+      if (++this.#numSteps === STEPS_PER_MESSAGE) this.flush();
     } else if (event.type === "engine-restarted") this.#push(["restarted", event.numReplayed]);
   }
 
