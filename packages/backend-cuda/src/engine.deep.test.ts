@@ -2,6 +2,7 @@
 import { NO_ADAPTER } from "./testing-support/software-adapter.js";
 import { ContiguousBlockManager, createEngine, type EngineOptions, type LLMEngine } from "@weir/core";
 import { openModelFolder } from "@weir/core/node";
+import { assertIdle, greedyIds, tokenIdsOf } from "@weir/core/testing";
 import { loadOrtLibrary } from "@weir/ort";
 import { afterAll, describe, expect, it } from "vitest";
 import { testBackend } from "./testing-support/stand-in.js";
@@ -19,18 +20,18 @@ describe.skipIf(NO_ADAPTER)(`engines over the graph${NO_ADAPTER ? ` (${NO_ADAPTE
 
   it("carry more streams than the pool holds through by preemption", async () => {
     await using engine = await makeEngine({ numBlocks: 14 });
-    const outputs = await Promise.all(PROMPTS.map((prompt) => greedy(engine, prompt, 40)));
+    const outputs = await Promise.all(PROMPTS.map((prompt) => greedyIds(engine, prompt, 40)));
     await engine.drain();
     expect(engine.stats().scheduler.numPreemptions).toBeGreaterThan(0);
     for (const [i, prompt] of PROMPTS.entries()) await expectOwnChoice(engine, prompt, outputs[i]!);
-    expectIdle(engine);
+    assertIdle(engine);
   });
 
   it("run with the contiguous block manager", async () => {
     await using engine = await makeEngine({ blockManager: ({ limits }) => new ContiguousBlockManager(limits) });
-    const outputs = await Promise.all(PROMPTS.map((prompt) => greedy(engine, prompt, 12)));
+    const outputs = await Promise.all(PROMPTS.map((prompt) => greedyIds(engine, prompt, 12)));
     for (const [i, prompt] of PROMPTS.entries()) await expectOwnChoice(engine, prompt, outputs[i]!);
-    expectIdle(engine);
+    assertIdle(engine);
   });
 
   it("fork running requests, which then write copies of the blocks that they share", async () => {
@@ -44,8 +45,8 @@ describe.skipIf(NO_ADAPTER)(`engines over the graph${NO_ADAPTER ? ` (${NO_ADAPTE
       parent.push(event.id);
       if (parent.length === 3) {
         // One goes the parent's way, one another; neither may write into the parent's last block.
-        forks.push(collect(engine.fork("parent", { maxTokens: 12, ignoreEos: true })));
-        forks.push(collect(engine.fork("parent", { maxTokens: 12, ignoreEos: true, temperature: 1, seed: 5 })));
+        forks.push(tokenIdsOf(engine.fork("parent", { maxTokens: 12, ignoreEos: true })));
+        forks.push(tokenIdsOf(engine.fork("parent", { maxTokens: 12, ignoreEos: true, temperature: 1, seed: 5 })));
       }
       shared = Math.max(shared, engine.stats().blocks.numSharedBlocks);
     }
@@ -55,7 +56,7 @@ describe.skipIf(NO_ADAPTER)(`engines over the graph${NO_ADAPTER ? ` (${NO_ADAPTE
     await expectOwnChoice(engine, [...prompt, ...parent.slice(0, 3)], same!);
     expect(other).toHaveLength(12);
     expect(other).not.toEqual(same);
-    expectIdle(engine);
+    assertIdle(engine);
   });
 
   it("leave the caller's event loop free, recover to the same numbers, and refuse steps once disposed", async () => {
@@ -134,24 +135,9 @@ function makeEngine(options: Partial<EngineOptions>): Promise<LLMEngine> {
   return createEngine({ model: MODEL, backend: () => testBackend(), maxModelLen: 128, maxNumSeqs: 4, numBlocks: 64, ...options });
 }
 
-function greedy(engine: LLMEngine, prompt: readonly number[], maxTokens: number): Promise<number[]> {
-  return collect(engine.generate([...prompt], { maxTokens, ignoreEos: true }));
-}
-
-async function collect(stream: ReturnType<LLMEngine["generate"]>): Promise<number[]> {
-  const ids: number[] = [];
-  for await (const event of stream) if (event.type === "token") ids.push(event.id);
-  return ids;
-}
-
 /** Alone, the engine would have chosen these tokens too, but for near-ties. */
 async function expectOwnChoice(engine: LLMEngine, prompt: readonly number[], ids: readonly number[]): Promise<void> {
   const rows = await forcedLogits(engine, prompt, ids);
   expect(rows).toHaveLength(ids.length);
   rows.forEach((row, i) => expect(row[best(row)]! - row[ids[i]!]!, `prompt of ${prompt.length}, token ${i}`).toBeLessThanOrEqual(NEAR_TIE));
-}
-
-function expectIdle(engine: LLMEngine): void {
-  const { blocks, requests } = engine.stats();
-  expect([requests.live, blocks.numFreeBlocks]).toEqual([0, blocks.numBlocks]);
 }

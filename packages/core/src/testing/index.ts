@@ -3,6 +3,7 @@ export { nullBackend, type NullBackendOptions } from "./null-backend.js";
 export type { NullClock } from "./null-backend-runner.js";
 export { nullNextToken } from "./null-backend-kv.js";
 export { nullModelSpec, type NullModelOptions, nullWeights } from "./null-backend-model.js";
+export { assertIdle, greedyIds, tokenEvents, tokenIdsOf, type TokenOf, withEngine } from "./drive-engine.js";
 export { referenceBackend } from "./reference-backend.js";
 export {
   type BackendFixture,

@@ -1,7 +1,7 @@
 /** Conformance: under a whole engine, with either block manager, too few blocks for all, and forks, tokens stay the same. */
 import type { LLMEngine } from "../../engine/llm-engine.js";
 import { ContiguousBlockManager, PagedBlockManager } from "../../kv/index.js";
-import type { TokenStream } from "../../stream/index.js";
+import { assertIdle, tokenIdsOf } from "../drive-engine.js";
 import { assert, type BackendTest, expectTokens, NUM_NEW_TOKENS, type TestBench } from "./test-bench.js";
 
 const OPTIONS = { maxTokens: NUM_NEW_TOKENS, ignoreEos: true } as const;
@@ -44,7 +44,7 @@ export const ENGINE_TESTS: readonly BackendTest[] = [
       for await (const event of engine.generate([...bench.cases.at(-1)!.prompt_ids], { ...OPTIONS, requestId: "parent" })) {
         if (event.type !== "token") continue;
         parent.push(event.id);
-        if (parent.length === 3) child = collect(engine.fork("parent", { ...OPTIONS, maxTokens: NUM_NEW_TOKENS - 3 }));
+        if (parent.length === 3) child = tokenIdsOf(engine.fork("parent", { ...OPTIONS, maxTokens: NUM_NEW_TOKENS - 3 }));
         shared = Math.max(shared, engine.stats().blocks.numSharedBlocks);
       }
       expectTokens(parent, alone, "the parent");
@@ -52,7 +52,7 @@ export const ENGINE_TESTS: readonly BackendTest[] = [
       // Fewer tokens than a block: then the one that they share is copied before anybody looks.
       const sharesWhole = bench.cases.at(-1)!.prompt_ids.length >= bench.runner.limits.blockSize;
       assert(shared > 0 || !sharesWhole, "parent and child shared no block");
-      expectIdle(engine);
+      assertIdle(engine);
       await engine.dispose();
     },
   },
@@ -63,20 +63,8 @@ async function runAll(bench: TestBench, engine: LLMEngine): Promise<void> {
   const alone = await bench.allAlone();
   const cases = [...bench.cases.entries(), ...bench.cases.entries(), ...bench.cases.entries()];
   const all = await Promise.all(
-    cases.map(([i, { prompt_ids }]) => collect(engine.generate([...prompt_ids], { ...OPTIONS, maxTokens: alone[i]!.length }))),
+    cases.map(([i, { prompt_ids }]) => tokenIdsOf(engine.generate([...prompt_ids], { ...OPTIONS, maxTokens: alone[i]!.length }))),
   );
   for (const [i, tokens] of all.entries()) expectTokens(tokens, alone[cases[i]![0]]!, `request ${i}`);
-  expectIdle(engine);
-}
-
-async function collect(stream: TokenStream): Promise<number[]> {
-  const ids: number[] = [];
-  for await (const event of stream) if (event.type === "token") ids.push(event.id);
-  return ids;
-}
-
-function expectIdle(engine: LLMEngine): void {
-  const { blocks, requests } = engine.stats();
-  assert(requests.live === 0, `${requests.live} requests are left`);
-  assert(blocks.numFreeBlocks === blocks.numBlocks, `${blocks.numFreeBlocks} of ${blocks.numBlocks} blocks are free at the end`);
+  assertIdle(engine);
 }
