@@ -118,11 +118,11 @@ describe.skipIf(NO_ADAPTER)(`engines over the graph${NO_ADAPTER ? ` (${NO_ADAPTE
     const onProgress = (): void => aborted.abort();
     await expect(makeEngine({ signal: aborted.signal, onProgress })).rejects.toMatchObject({ code: "aborted" });
     const backend = testBackend();
-    const loading = createEngine({ model: MODEL, backend, maxModelLen: 128, numBlocks: 16 });
-    const refused = expect(loading).rejects.toMatchObject({ code: "aborted" });
-    await new Promise((resolve) => setTimeout(resolve, 20));
-    await backend.dispose();
-    await refused;
+    let disposed: Promise<void> | undefined;
+    const onFirstProgress = (): void => void (disposed ??= backend.dispose());
+    const loading = createEngine({ model: MODEL, backend, maxModelLen: 128, numBlocks: 16, onProgress: onFirstProgress });
+    await expect(loading).rejects.toMatchObject({ code: "aborted" });
+    await disposed;
   });
 });
 
