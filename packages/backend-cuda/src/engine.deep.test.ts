@@ -1,6 +1,6 @@
 /** Engines over the graph on the stand-in: both block managers, preemption, forks, copy-on-write, recovery, disposal. */
 import { NO_ADAPTER } from "./testing-support/software-adapter.js";
-import { ContiguousBlockManager, createEngine, type EngineOptions, type LLMEngine } from "@weir/core";
+import { ContiguousBlockManager, createEngine, type EngineOptions, type LLMEngine, type LoadProgress } from "@weir/core";
 import { openModelFolder } from "@weir/core/node";
 import { assertIdle, greedyIds, tokenIdsOf } from "@weir/core/testing";
 import { loadOrtLibrary } from "@weir/ort";
@@ -115,12 +115,12 @@ describe.skipIf(NO_ADAPTER)(`engines over the graph${NO_ADAPTER ? ` (${NO_ADAPTE
 
   it("end a load that is aborted, or whose backend is disposed, with AbortedError", async () => {
     const aborted = new AbortController();
-    const onProgress = (): void => aborted.abort();
-    await expect(makeEngine({ signal: aborted.signal, onProgress })).rejects.toMatchObject({ code: "aborted" });
+    await expect(makeEngine({ signal: aborted.signal, onProgress: () => aborted.abort() })).rejects.toMatchObject({ code: "aborted" });
     const backend = testBackend();
     let disposed: Promise<void> | undefined;
-    const onFirstProgress = (): void => void (disposed ??= backend.dispose());
-    const loading = createEngine({ model: MODEL, backend, maxModelLen: 128, numBlocks: 16, onProgress: onFirstProgress });
+    // The backend's own; "open" is the model folder's.
+    const onProgress = ({ stage }: LoadProgress): void => void (stage !== "open" && (disposed ??= backend.dispose()));
+    const loading = createEngine({ model: MODEL, backend, maxModelLen: 128, numBlocks: 16, onProgress });
     await expect(loading).rejects.toMatchObject({ code: "aborted" });
     await disposed;
   });
