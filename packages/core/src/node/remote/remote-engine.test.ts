@@ -124,8 +124,12 @@ describe("a remote engine", () => {
     const slow = remote.generate("slow", { maxTokens: 900, bufferLimit: 8, requestId: "slow" }).events();
     await slow.next();
     await until("its buffer is full", () => computed >= 8);
-    await new Promise((resolve) => setTimeout(resolve, 100));
-    const before = computed;
+    // It stands still once the order to pause has reached the child.
+    let before: number;
+    do {
+      before = computed;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    } while (computed > before);
     const other = await collect(remote.generate("other", { maxTokens: 100 }));
     counting.unsubscribe();
     // Its buffer, and what was on its way: EVENT_WINDOW messages at most, of a step or two each.
